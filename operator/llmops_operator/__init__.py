@@ -1,0 +1,1 @@
+"""llmops-operator: runs LLM services on Kubernetes from `LLMDeployment`, `PromptTemplate` and `GuardPolicy`."""

@@ -1,0 +1,69 @@
+"""The configuration of the sidecars: what the operator writes and the guard and the cache read.
+
+One document, `Contract`, in one file. It has no Kubernetes word in it, and it is versioned: a sidecar that meets a
+version it does not know, an unknown field or a wrong type refuses the document whole and keeps the last good one.
+
+    Contract
+    +- model, engine, limits                 the same for every request
+    +- configurations (one or two)           what is served: split by weight while one replaces the other
+       +- templates, default_template        prompts
+       +- policy                             the guard's rules
+       +- cache                              what may be remembered
+"""
+
+from llmops_sidecars.contract.document import (
+    VERSION,
+    CacheSettings,
+    Configuration,
+    Contract,
+    ContractError,
+    Limits,
+    decode,
+    digest,
+    encode,
+)
+from llmops_sidecars.contract.engine import Engine, OpenAIEngine, TritonGrpcEngine, TritonHttpEngine
+from llmops_sidecars.contract.policy import (
+    Action,
+    OnError,
+    Pattern,
+    PatternsRule,
+    PiiEntity,
+    PiiRule,
+    Policy,
+    Rule,
+    SecretsRule,
+    StreamWindow,
+)
+from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
+
+__all__ = [
+    "VERSION",
+    "Action",
+    "CacheSettings",
+    "Configuration",
+    "Contract",
+    "ContractError",
+    "Engine",
+    "Limits",
+    "Message",
+    "OnError",
+    "OpenAIEngine",
+    "Parameters",
+    "Pattern",
+    "PatternsRule",
+    "PiiEntity",
+    "PiiRule",
+    "Policy",
+    "Rule",
+    "SecretsRule",
+    "StreamWindow",
+    "Template",
+    "TritonGrpcEngine",
+    "TritonHttpEngine",
+    "Variable",
+    "VariableType",
+    "decode",
+    "digest",
+    "encode",
+]

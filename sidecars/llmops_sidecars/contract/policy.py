@@ -1,0 +1,79 @@
+"""The guard's rules, as data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Action(StrEnum):
+    """What happens to a request or an answer in which a rule finds something."""
+
+    BLOCK = "Block"
+    MASK = "Mask"
+
+
+class OnError(StrEnum):
+    """What happens when a rule cannot run: refuse the text, or let it pass and count it."""
+
+    CLOSED = "Closed"
+    OPEN = "Open"
+
+
+class PiiEntity(StrEnum):
+    """Kinds of personal data that the `pii` rule knows."""
+
+    EMAIL = "Email"
+    PHONE = "Phone"
+    CREDIT_CARD = "CreditCard"
+    IBAN = "IBAN"
+    IP_ADDRESS = "IPAddress"
+
+
+class PiiRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="pii"):
+    """Personal data of the given kinds."""
+
+    entities: tuple[PiiEntity, ...] = tuple(PiiEntity)
+    action: Action = Action.MASK
+
+
+class SecretsRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="secrets"):
+    """Keys and tokens of known shapes, private keys, passwords in connection strings."""
+
+    action: Action = Action.BLOCK
+
+
+class Pattern(Struct, frozen=True, forbid_unknown_fields=True):
+    """One expression of an author, in RE2's syntax; `name` is what a refusal tells the caller."""
+
+    name: str
+    expression: str
+    action: Action = Action.BLOCK
+
+
+class PatternsRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="patterns"):
+    """Expressions of the policy's author."""
+
+    patterns: tuple[Pattern, ...]
+
+
+Rule = PiiRule | SecretsRule | PatternsRule
+
+
+class StreamWindow(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of a streamed answer is held back until it has been checked: characters, and seconds at most."""
+
+    hold_back_characters: int = 256
+    hold_back_seconds: float = 0.25
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules for prompts (`input`) and for answers (`output`), in the order in which they run."""
+
+    name: str = ""
+    version: str = ""
+    on_error: OnError = OnError.CLOSED
+    input: tuple[Rule, ...] = ()
+    output: tuple[Rule, ...] = ()
+    stream: StreamWindow = StreamWindow()

@@ -1,0 +1,52 @@
+"""Prompt templates, as data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class VariableType(StrEnum):
+    """What a variable's value must be."""
+
+    STRING = "string"
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+
+
+class Variable(Struct, frozen=True, forbid_unknown_fields=True):
+    """A named slot of a template. `default` is in JSON's form for types other than string; lengths in characters."""
+
+    name: str
+    type: VariableType = VariableType.STRING
+    required: bool = False
+    default: str | None = None
+    max_length: int = 4000
+
+
+class Message(Struct, frozen=True, forbid_unknown_fields=True):
+    """One message of a template; `{{ name }}` in the content stands for a variable's value."""
+
+    role: str
+    content: str
+
+
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """Defaults for the model; what a request says itself wins."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Template(Struct, frozen=True, forbid_unknown_fields=True):
+    """A prompt template; `version` is the digest of its content."""
+
+    id: str
+    version: str
+    messages: tuple[Message, ...]
+    variables: tuple[Variable, ...] = ()
+    parameters: Parameters = Parameters()
