@@ -25,7 +25,7 @@ ANNOTATION_INTENT = f"{GROUP}/intent"
 """On every child: the digest of what was last applied, so that a field which is no longer wanted is noticed."""
 
 ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
-"""On running pods: the digest of the sidecars' configuration; changing it makes the kubelet look at the volume at once."""
+"""On running pods: the digest of the sidecars' configuration; a change makes the kubelet look at the volume at once."""
 
 ANNOTATION_ENGINE = f"{GROUP}/engine"
 """On the Deployment's pod template: the digest of the engine part of the revision."""
@@ -43,7 +43,7 @@ SERVICE_PORT = 80
 
 
 def child(deployment: str) -> str:
-    """The name of the Deployment, Service, PodDisruptionBudget, NetworkPolicy and ServiceAccount of an LLMDeployment."""
+    """The name of the Deployment, Service, PodDisruptionBudget, NetworkPolicy and ServiceAccount."""
     return deployment
 
 

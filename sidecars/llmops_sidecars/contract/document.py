@@ -42,7 +42,7 @@ class CacheSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
-    """One served configuration. `revision` names it in headers and metrics; `weight` is its share of requests, of 100."""
+    """One served configuration. `revision` names it in headers and metrics; `weight` is its share of 100."""
 
     revision: str
     weight: Annotated[int, Meta(ge=0, le=FULL_WEIGHT)] = FULL_WEIGHT
