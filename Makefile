@@ -19,10 +19,10 @@ check: setup   ## Lint, types, import contracts
 	@$(VENV)/python -m tools.check
 
 unit: setup    ## The tests that need no cluster (a real Triton included)
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest $(ARGS)
 
 scenarios: setup ## The tests on a real Kubernetes
-	@$(VENV)/python -m e2e test
+	@$(VENV)/python -m e2e test $(ARGS)
 
 format: setup  ## Format the code
 	@$(VENV)/ruff format . && $(VENV)/ruff check --fix-only --quiet .
