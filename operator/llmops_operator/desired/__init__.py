@@ -1,0 +1,1 @@
+"""What should be: pure builders of the children, one file per family, one function per object."""

@@ -1,0 +1,199 @@
+"""Everything that one pass over an LLMDeployment observed, the time included, as frozen values.
+
+`cluster.observe` fills it, `decide` reads it; nothing here talks to anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from llmops_operator import names
+from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.settings import Settings
+
+Document = Mapping[str, Any]
+"""An object as the API server gives it; never changed here."""
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is used of an object's metadata; `generation` counts changes of the spec."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+    generation: int = 0
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """A spec that cannot be read; `reason` names every field that is wrong, and never holds a value."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Resource(Generic[Spec]):
+    """An object of our own kinds, parsed; `status` is what was last written."""
+
+    metadata: Metadata
+    spec: Spec | Invalid
+    status: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """The state of one container of a pod: the reasons and messages are Kubernetes' own, empty when there are none."""
+
+    name: str
+    ready: bool = False
+    restarts: int = 0
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    terminated_reason: str = ""
+    terminated_message: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What is used of a serving pod; `scheduling` is the scheduler's message while it finds no node."""
+
+    name: str
+    uid: str
+    ip: str
+    ready: bool
+    terminating: bool
+    created: datetime
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    containers: tuple[Container, ...] = ()
+    scheduling: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a guard says at `GET /config`: the digest in use, and why a newer document was refused, if one was."""
+
+    digest: str
+    error: str | None = None
+    cache_digest: str = ""
+    cache_error: str | None = None
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """A guard that did not answer; `reason` says how the question failed."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class World:
+    """One pass's view. A template or policy that does not exist is absent from its mapping.
+
+    `children` are the live objects that carry our instance label or have a planned name, so that a foreign
+    object of the same name is seen. `guards` holds one entry per ready pod that was asked, by the pod's name.
+    """
+
+    now: datetime
+    settings: Settings
+    deployment: Resource[LLMDeploymentSpec]
+    templates: Mapping[str, Resource[PromptTemplateSpec]] = field(default_factory=dict)
+    policies: Mapping[str, Resource[GuardPolicySpec]] = field(default_factory=dict)
+    children: tuple[Document, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    guards: Mapping[str, Report | Unreachable] = field(default_factory=dict)
+
+    def child(self, kind: str, name: str) -> Document | None:
+        """The live object of that kind and name."""
+        return next(
+            (one for one in self.children if one["kind"] == kind and one["metadata"]["name"] == name),
+            None,
+        )
+
+
+def resource(document: Document, model: type[Spec]) -> Resource[Spec]:
+    """Parse an object of our own kinds; `model` is the class of its spec. A wrong spec becomes Invalid."""
+    return Resource(metadata(document), _spec(document.get("spec"), model), document.get("status") or {})
+
+
+def metadata(document: Document) -> Metadata:
+    """The metadata of an object, live or from a file."""
+    found = document.get("metadata") or {}
+    return Metadata(
+        name=found.get("name", ""),
+        namespace=found.get("namespace", ""),
+        uid=found.get("uid", ""),
+        generation=found.get("generation", 0),
+        annotations=found.get("annotations") or {},
+    )
+
+
+def pod(document: Document) -> Pod:
+    """The facts of a live pod."""
+    found, status = document["metadata"], document.get("status") or {}
+    conditions = {one["type"]: one for one in status.get("conditions") or ()}
+    scheduled = conditions.get("PodScheduled", {})
+    return Pod(
+        name=found["name"],
+        uid=found.get("uid", ""),
+        ip=status.get("podIP", ""),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        terminating="deletionTimestamp" in found,
+        created=datetime.fromisoformat(found["creationTimestamp"]),
+        annotations=found.get("annotations") or {},
+        containers=tuple(
+            _container(one)
+            for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+        ),
+        scheduling=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
+    )
+
+
+def _container(status: Document) -> Container:
+    state = status.get("state") or {}
+    waiting = state.get("waiting") or {}
+    terminated = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    return Container(
+        name=status["name"],
+        ready=status.get("ready", False),
+        restarts=status.get("restartCount", 0),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        terminated_reason=terminated.get("reason", ""),
+        terminated_message=terminated.get("message", ""),
+        exit_code=terminated.get("exitCode"),
+    )
+
+
+def _spec(document: object, model: type[Spec]) -> Spec | Invalid:
+    try:
+        return model.model_validate({} if document is None else document)
+    except ValidationError as error:
+        return Invalid("; ".join(_complaint(one["loc"], one["msg"]) for one in error.errors(include_url=False)))
+
+
+def _complaint(location: tuple[int | str, ...], message: str) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return f"spec{path}: {message}"
+
+
+def owned_by(document: Document, uid: str) -> bool:
+    """Whether the object's controller is the object of that uid."""
+    owners = document["metadata"].get("ownerReferences") or ()
+    return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
+
+
+def is_instance(document: Document, deployment: str) -> bool:
+    """Whether the object carries the labels of that LLMDeployment's children."""
+    labels = document["metadata"].get("labels") or {}
+    wanted = {names.LABEL_INSTANCE: deployment, names.LABEL_MANAGED_BY: names.MANAGED_BY}
+    return all(labels.get(key) == value for key, value in wanted.items())
