@@ -1,0 +1,3 @@
+module llmops/e2e/pause
+
+go 1.26
