@@ -1,0 +1,179 @@
+"""Errors as clients see them: OpenAI's envelope, and one exception that carries it.
+
+The constructors below are the failure table of `docs/dev/dataplane.md`: a new case is a new function here. Messages
+name the field and what to do, and never repeat what the client sent. Clients retry 408, 409, 429 and 5xx, so a refusal
+that would be repeated is 400.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+from msgspec import Struct
+
+LONGEST_RETRY_AFTER = 3
+"""Seconds: refused clients come back after 1 to this many, so that they do not come back together."""
+
+
+class ErrorBody(Struct, frozen=True):
+    """What went wrong; all four fields are required by the specification, three of them may be null."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorEnvelope(Struct, frozen=True):
+    """The only body that an error has."""
+
+    error: ErrorBody
+
+
+class ApiError(Exception):
+    """A request that is answered with an error. `retry_after` is in seconds; `message` goes to the client as it is."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str | None,
+        message: str,
+        *,
+        type: str = "invalid_request_error",  # noqa: A002 - the envelope's own word
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.body = ErrorBody(message, type, param, code)
+
+    @property
+    def code(self) -> str:
+        """What metrics and access records say of it."""
+        return self.body.code or self.body.type
+
+    def encode(self) -> bytes:
+        """The envelope's JSON."""
+        return msgspec.json.encode(ErrorEnvelope(self.body))
+
+
+def decode_error(status: int, body: bytes, *, retry_after: int | None = None) -> ApiError:
+    """The error that another component answered with; one that is no envelope becomes `engine_unavailable`."""
+    try:
+        error = msgspec.json.decode(body, type=ErrorEnvelope).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return engine_unavailable()
+    return ApiError(status, error.code, error.message, type=error.type, param=error.param, retry_after=retry_after)
+
+
+def event_error(body: ErrorBody) -> ApiError:
+    """The error that an event of a stream carries; the status is for clients that do not stream."""
+    return ApiError(
+        502 if body.code == "engine_failed" else 503, body.code, body.message, type=body.type, param=body.param
+    )
+
+
+def invalid_request(message: str, param: str | None = None, code: str | None = "invalid_value") -> ApiError:
+    """400: the request is wrong in a way that only its author can mend."""
+    return ApiError(400, code, message, param=param)
+
+
+def invalid_json(reason: str) -> ApiError:
+    """400: the body cannot be read at all."""
+    return ApiError(400, "invalid_json", f"The request body is not valid JSON: {reason}.")
+
+
+def unsupported(param: str, what: str) -> ApiError:
+    """400: the API has it and this service does not."""
+    return ApiError(400, "unsupported_parameter", f"{what} is not supported by this service.", param=param)
+
+
+def body_too_large(limit: int) -> ApiError:
+    """413: more than `limit` bytes."""
+    return ApiError(413, "body_too_large", f"The request body is larger than {limit} bytes, the limit here.")
+
+
+def body_too_slow() -> ApiError:
+    """408: the body did not arrive in time."""
+    return ApiError(408, "body_too_slow", "The request body did not arrive in time; send the request again.")
+
+
+def compressed_body() -> ApiError:
+    """415: a small body may unpack to a huge one."""
+    return ApiError(415, "unsupported_encoding", "Send the request body uncompressed, without Content-Encoding.")
+
+
+def model_not_found(model: str) -> ApiError:
+    """404: `model` is what this service calls its model, not what was asked for."""
+    return ApiError(
+        404, "model_not_found", f"There is no such model here; the model's name is {model!r}.", param="model"
+    )
+
+
+def route_not_found() -> ApiError:
+    """404: no such path."""
+    return ApiError(404, "not_found", "There is nothing here; this service has /v1/chat/completions and /v1/models.")
+
+
+def method_not_allowed(allowed: str) -> ApiError:
+    """405: the path exists; `allowed` is the method that it takes."""
+    return ApiError(405, "method_not_allowed", f"This path takes {allowed} only.")
+
+
+def content_blocked(rule: str) -> ApiError:
+    """400: the guard found something in the prompt; `rule` is the rule's name, never the text."""
+    return ApiError(400, "content_blocked", f"The request was blocked by the content policy, rule {rule!r}.")
+
+
+def guard_unavailable() -> ApiError:
+    """503: a rule could not run, and the policy says to refuse then."""
+    message = "The request could not be checked against the content policy; try again later."
+    return _unavailable("guard_unavailable", message)
+
+
+def engine_unavailable(message: str = "The model is not available at the moment; try again later.") -> ApiError:
+    """503: the engine is down, or failed before it said a word."""
+    return _unavailable("engine_unavailable", message)
+
+
+def engine_timeout(phase: str, seconds: float) -> ApiError:
+    """503: the engine hangs. `phase` says what did not come: the first token, the next token, the end."""
+    return _unavailable("engine_timeout", f"The model did not produce {phase} within {seconds:g} s.")
+
+
+def engine_failed(message: str = "The model failed while it was answering.") -> ApiError:
+    """502: the engine broke off; after the first event this is the last one."""
+    return ApiError(502, "engine_failed", message, type="server_error")
+
+
+def too_many_requests(retry_after: int | None = None) -> ApiError:
+    """429: all slots and the queue are taken."""
+    seconds = jittered_retry_after() if retry_after is None else retry_after
+    message = "Too many requests are being served at the moment; try again later."
+    return ApiError(429, "too_many_requests", message, type="rate_limit_error", retry_after=seconds)
+
+
+def draining() -> ApiError:
+    """503: this pod is about to go; another one answers."""
+    return _unavailable("draining", "This server is shutting down; send the request again.")
+
+
+def not_ready(reason: str) -> ApiError:
+    """503: no contract is loaded; `reason` is for the person who looks at the pod."""
+    return _unavailable("not_ready", f"This server is not ready: {reason}.")
+
+
+def internal_error() -> ApiError:
+    """500: a bug. The log has the traceback, the client has the request id."""
+    return ApiError(500, "internal_error", "The server failed on this request.", type="server_error")
+
+
+def jittered_retry_after() -> int:
+    """Seconds to wait, drawn anew each time."""
+    return random.randint(1, LONGEST_RETRY_AFTER)  # noqa: S311 - spreads clients out, hides nothing
+
+
+def _unavailable(code: str, message: str) -> ApiError:
+    return ApiError(503, code, message, type="server_error", retry_after=jittered_retry_after())

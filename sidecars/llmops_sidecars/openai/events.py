@@ -1,0 +1,127 @@
+"""Server-sent events: writing them from templates, and cutting a stream of bytes into them.
+
+The format is the HTML standard's (section 9.2.6, "Interpreting an event stream"), of which only `data` counts here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, Usage, encode_answer
+from llmops_sidecars.openai.errors import ApiError
+
+DONE_DATA = b"[DONE]"
+"""The data of the last event of a whole stream."""
+
+DONE = b"data: [DONE]\n\n"
+"""The last event of a whole stream; never sent after an error."""
+
+MAX_EVENT_BYTES = 1024 * 1024
+
+STREAM_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+"""What keeps proxies from turning a stream into one burst."""
+
+_PLACEHOLDER = "\x00"
+
+
+class EventTooLargeError(Exception):
+    """The stream has an event larger than allowed; nothing after it can be read."""
+
+
+def encode_event(data: bytes) -> bytes:
+    """One event; `data` must have no line break, as JSON from msgspec never has."""
+    return b"data: " + data + b"\n\n"
+
+
+def error_event(error: ApiError) -> bytes:
+    """The event that ends a stream with an error."""
+    return encode_event(error.encode())
+
+
+class EventSplitter:
+    """Cuts bytes, however they arrive, into the data of events.
+
+    Comments and other fields are dropped. Lines may end in LF, CR LF or CR, and be cut anywhere: inside a character,
+    between CR and LF. Several `data` lines of one event are joined by LF.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max = max_event_bytes
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._after_return = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether an event has begun and not ended: at the end of a stream, that it was cut."""
+        return bool(self._buffer.strip())
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of the events that are now whole; raises EventTooLargeError."""
+        if not data:
+            return []
+        if self._after_return:
+            data = data.removeprefix(b"\n")
+        self._after_return = data.endswith(b"\r")
+        self._buffer += data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+        return self._take()
+
+    def _take(self) -> list[bytes]:
+        events, start = [], 0
+        while (end := self._buffer.find(b"\n\n", max(start, self._scanned))) >= 0:
+            self._require_size(end - start)
+            events += _data(bytes(self._buffer[start:end]))
+            start = end + 2
+            self._scanned = start
+        del self._buffer[:start]
+        self._scanned = max(len(self._buffer) - 1, 0)
+        self._require_size(len(self._buffer))
+        return events
+
+    def _require_size(self, size: int) -> None:
+        if size > self._max:
+            raise EventTooLargeError(f"an event is larger than {self._max} bytes")
+
+
+class ChunkWriter:
+    """Writes the chunks of one answer; what does not change between them is encoded once (a tenth of the time)."""
+
+    def __init__(self, id: str, created: int, model: str) -> None:  # noqa: A002 - the API's own word
+        self._empty = Chunk(id, created, model)
+        template = self._event(Delta(content=_PLACEHOLDER), None)
+        before, content, after = template.partition(b'"content":')
+        self._before, self._after = before + content, after.removeprefix(b'"\\u0000"')
+        self._encoder = msgspec.json.Encoder()
+
+    def role(self) -> bytes:
+        """The first event."""
+        return self._event(Delta(role="assistant", content=""), None)
+
+    def text(self, text: str) -> bytes:
+        """An event with more text."""
+        return self._before + self._encoder.encode(text) + self._after
+
+    def delta(self, delta: Delta) -> bytes:
+        """An event with anything else that an answer may grow by."""
+        return self._event(delta, None)
+
+    def finish(self, reason: str) -> bytes:
+        """The event that says why the answer ends."""
+        return self._event(Delta(), reason)
+
+    def usage(self, usage: Usage) -> bytes:
+        """The event with the usage; it has no choices."""
+        return encode_event(encode_answer(msgspec.structs.replace(self._empty, usage=usage)))
+
+    def _event(self, delta: Delta, finish_reason: str | None) -> bytes:
+        choices = (ChunkChoice(delta=delta, finish_reason=finish_reason),)
+        return encode_event(encode_answer(msgspec.structs.replace(self._empty, choices=choices)))
+
+
+def _data(block: bytes) -> list[bytes]:
+    lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
+    return [b"\n".join(lines)] if lines else []

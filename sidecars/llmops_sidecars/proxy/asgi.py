@@ -1,0 +1,172 @@
+"""ASGI without a framework: bodies in, JSON and streams out, clients that leave or do not read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from typing import Any, TypeVar
+
+from llmops_sidecars.openai.errors import ApiError, body_too_large, body_too_slow, compressed_body, invalid_request
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""Header fields, names in lower case."""
+
+BODY_SECONDS = 30.0
+"""How long a request's body may take to arrive."""
+
+SEND_SECONDS = 30.0
+"""How long a client may take to make room for more of its answer."""
+
+T = TypeVar("T")
+
+
+class ClientDisconnectedError(Exception):
+    """The client has left: nothing can be answered, and nothing more should be done for it."""
+
+
+class SlowClientError(Exception):
+    """The client does not read its answer; it is given up."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """A request header's value; `name` in lower case. None when it is missing."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int, *, seconds: float = BODY_SECONDS) -> bytes:
+    """The whole body, at most `limit` bytes.
+
+    Raises ApiError: 413 as soon as it is known to be larger (from the header, without reading it), 415 for a
+    compressed one, 400 for a Content-Length that is no number, 408 when it takes longer than `seconds`; and
+    ClientDisconnectedError.
+    """
+    if (header(scope, b"content-encoding") or "identity").strip().lower() != "identity":
+        raise compressed_body()
+    if _content_length(scope) > limit:
+        raise body_too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(receive, limit)
+    except TimeoutError as error:
+        raise body_too_slow() from error
+
+
+async def send_body(
+    send: Send, status: int, body: bytes, headers: Headers = (), *, seconds: float = SEND_SECONDS
+) -> None:
+    """Answer at once with a whole body; raises SlowClientError."""
+    sender = StreamSender(send, seconds=seconds)
+    await sender.start(status, (*headers, (b"content-length", str(len(body)).encode())))
+    await sender.end(body)
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
+    """Answer with JSON."""
+    await send_body(send, status, body, ((b"content-type", b"application/json"), *headers))
+
+
+async def send_error(send: Send, error: ApiError, headers: Headers = ()) -> None:
+    """Answer with an error's envelope and, where it has one, `Retry-After`."""
+    await send_json(send, error.status, error.encode(), (*error_headers(error), *headers))
+
+
+def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that belong to an error; a body that was refused unread takes its connection with it."""
+    fields = []
+    if error.retry_after is not None:
+        fields.append((b"retry-after", str(error.retry_after).encode()))
+    if error.status in {408, 413, 415}:
+        fields.append((b"connection", b"close"))
+    return tuple(fields)
+
+
+class StreamSender:
+    """Sends a response in pieces, each within `seconds`; after that the client counts as gone."""
+
+    def __init__(self, send: Send, *, seconds: float = SEND_SECONDS) -> None:
+        self._send = send
+        self._seconds = seconds
+        self.started = False
+        """Whether the status has left: an error can then only be an event."""
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send status and headers."""
+        self.started = True
+        await self._within({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece of the body; nothing for no bytes."""
+        if data:
+            await self._within({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last piece."""
+        await self._within({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def _within(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._send(message)
+        except TimeoutError as error:
+            raise SlowClientError(f"the client took none of its answer for {self._seconds:g} s") from error
+        except OSError as error:
+            raise ClientDisconnectedError from error
+
+
+async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` unless the client leaves: then it is cancelled, has ended, and ClientDisconnectedError is raised.
+
+    To be called once the body has been read: what `receive` says after that is that the client has left.
+    """
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnectedError
+        return task.result()
+    finally:
+        await cancel(task, watch)
+
+
+async def cancel(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until they have ended; their results and errors are dropped."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _content_length(scope: Scope) -> int:
+    value = header(scope, b"content-length")
+    if value is None:
+        return 0
+    if not (value.isascii() and value.isdigit()):
+        raise invalid_request("Content-Length must be a number of bytes.", code="invalid_header")
+    return int(value)
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnectedError
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise body_too_large(limit)
+        if not message.get("more_body", False):
+            return bytes(body)
