@@ -1,0 +1,362 @@
+"""`LLMDeployment`: one served model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from llmops_operator.api.common import (
+    CONDITIONS,
+    Condition,
+    DecimalText,
+    Duration,
+    Image,
+    Model,
+    Name,
+    ObjectReference,
+    Quantity,
+    SecretKey,
+    chosen,
+    rules,
+)
+
+ModelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
+RelativePath = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
+AbsolutePath = Annotated[str, Field(max_length=512, pattern=r"^(/[A-Za-z0-9._-]+)+$")]
+Url = Annotated[str, Field(max_length=1024, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+
+ONE_SOURCE = "give exactly one of huggingFace, volume, image"
+AT_MOST_ONE = (
+    "[has(self.tensorRTLLM), has(self.vLLM), has(self.modelRepository), has(self.external)].filter(x, x).size() <= 1"
+)
+ONE_ENGINE = "give at most one of tensorRTLLM, vLLM, modelRepository, external"
+NO_DOTS = "a path must not climb with .."
+
+
+class HuggingFaceSource(Model):
+    """A model on the Hugging Face hub, fetched once per pod at a pinned commit."""
+
+    repository: Annotated[str, Field(max_length=192, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")] = Field(
+        description="Owner and name, such as meta-llama/Llama-3.1-8B-Instruct."
+    )
+    revision: Annotated[str, Field(max_length=40, pattern=r"^[0-9a-f]{40}$")] = Field(
+        description="The commit, 40 hexadecimal digits. A branch or tag could change under running pods."
+    )
+    token_secret_ref: SecretKey | None = Field(default=None, description="The access token for a gated repository.")
+
+
+class VolumeSource(Model):
+    """A directory of a volume, mounted read-only."""
+
+    model_config = rules(("!has(self.path) || !self.path.contains('..')", NO_DOTS))
+
+    claim_name: Name = Field(description="The PersistentVolumeClaim.")
+    path: RelativePath | None = Field(default=None, description="The directory in it; its root by default.")
+
+    @model_validator(mode="after")
+    def _climbs_not(self) -> Self:
+        if self.path is not None and ".." in self.path:
+            raise ValueError(NO_DOTS)
+        return self
+
+
+class PullPolicy(StrEnum):
+    """When the kubelet pulls an image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class ImageSource(Model):
+    """An image that holds the model, mounted read-only as an image volume (Kubernetes 1.35 and a runtime with them)."""
+
+    reference: Image = Field(description="The image; a digest is better than a tag.")
+    pull_policy: PullPolicy = Field(default=PullPolicy.IF_NOT_PRESENT, description="When it is pulled.")
+    path: RelativePath | None = Field(default=None, description="The model's directory in it; its root by default.")
+
+
+class ModelSource(Model):
+    """Where the model's files come from: exactly one."""
+
+    model_config = rules(
+        ("[has(self.huggingFace), has(self.volume), has(self.image)].filter(x, x).size() == 1", ONE_SOURCE)
+    )
+
+    hugging_face: HuggingFaceSource | None = Field(default=None, description="A commit on the Hugging Face hub.")
+    volume: VolumeSource | None = Field(default=None, description="A directory of a volume.")
+    image: ImageSource | None = Field(default=None, description="An image volume.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(chosen(self, "hugging_face", "volume", "image")) != 1:
+            raise ValueError(ONE_SOURCE)
+        return self
+
+
+class ServedModel(Model):
+    """The model, as clients name it, and where its files are."""
+
+    name: ModelName = Field(description='What clients send as "model".')
+    license: Annotated[str, Field(max_length=128)] | None = Field(default=None, description="Its licence, for people.")
+    source: ModelSource | None = Field(default=None, description="Where its files come from.")
+
+
+Arguments = Annotated[dict[str, Any], Field(max_length=64)]
+
+
+class TensorRTLLMEngine(Model):
+    """Triton with TensorRT-LLM's llmapi model."""
+
+    image: Image | None = Field(default=None, description="Triton's image; the operator's default when left out.")
+    tensor_parallel_size: int = Field(default=1, ge=1, le=64, description="GPUs that share each layer.")
+    pipeline_parallel_size: int = Field(default=1, ge=1, le=64, description="Groups of GPUs that share the layers.")
+    max_batch_size: int = Field(default=64, ge=1, le=4096, description="Sequences that run at once in one pod.")
+    max_sequence_length: int | None = Field(
+        default=None, ge=16, le=10_000_000, description="Prompt and answer together, in tokens; the model's by default."
+    )
+    kv_cache_fraction: DecimalText = Field(
+        default="0.9", description="The share of the GPU memory left by the weights that the KV cache takes."
+    )
+    arguments: Arguments = Field(
+        default_factory=dict,
+        description="Further keys of model.yaml, as TensorRT-LLM's LLM class names them.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+
+
+class VLLMEngine(Model):
+    """Triton with the vLLM backend."""
+
+    image: Image | None = Field(default=None, description="Triton's image; the operator's default when left out.")
+    tensor_parallel_size: int = Field(default=1, ge=1, le=64, description="GPUs that share each layer.")
+    arguments: Arguments = Field(
+        default_factory=dict,
+        description="Further engine arguments of vLLM, as model.json names them.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+
+
+class Protocol(StrEnum):
+    """How the sidecars speak to Triton."""
+
+    GRPC = "GRPC"
+    HTTP = "HTTP"
+
+
+class Layout(StrEnum):
+    """Whether a streamed response repeats the text so far or adds to it."""
+
+    CUMULATIVE = "Cumulative"
+    DELTA = "Delta"
+
+
+class ModelRepositoryEngine(Model):
+    """A Triton image that brings its own model repository, on GPUs or not."""
+
+    image: Image = Field(description="The image; it has tritonserver on its path.")
+    path: AbsolutePath = Field(default="/models", description="The model repository in it.")
+    model: ModelName = Field(default="tensorrt_llm", description="The model in that repository that is asked.")
+    protocol: Protocol = Field(default=Protocol.GRPC, description="How the sidecars speak to it.")
+    layout: Layout = Field(
+        default=Layout.CUMULATIVE, description="Whether streamed responses repeat the text so far or add to it."
+    )
+
+
+class ExternalEngine(Model):
+    """An OpenAI-compatible provider."""
+
+    url: Url = Field(description="Its API, up to and without /chat/completions, such as https://api.example/v1.")
+    model: ModelName = Field(description="The model's name there.")
+    credentials_secret_ref: SecretKey | None = Field(default=None, description="Its API key.")
+
+
+class Engine(Model):
+    """What runs the model: at most one; TensorRT-LLM when none is given."""
+
+    model_config = rules((AT_MOST_ONE, ONE_ENGINE))
+
+    tensor_rt_llm: TensorRTLLMEngine | None = Field(default=None, alias="tensorRTLLM", description="TensorRT-LLM.")
+    vllm: VLLMEngine | None = Field(default=None, alias="vLLM", description="vLLM.")
+    model_repository: ModelRepositoryEngine | None = Field(default=None, description="Any Triton model repository.")
+    external: ExternalEngine | None = Field(default=None, description="An OpenAI-compatible provider.")
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        if len(chosen(self, "tensor_rt_llm", "vllm", "model_repository", "external")) > 1:
+            raise ValueError(ONE_ENGINE)
+        return self
+
+
+class Resources(Model):
+    """What one pod's engine gets."""
+
+    gpus: int = Field(default=0, ge=0, le=64, description="GPUs of one pod.")
+    gpu_products: Annotated[
+        list[Annotated[str, Field(max_length=63, pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]*$")]], Field(max_length=16)
+    ] = Field(
+        default_factory=list, description="Accepted values of the node label nvidia.com/gpu.product; any when empty."
+    )
+    cpu: Quantity | None = Field(default=None, description="Cores, such as 8 or 500m.")
+    memory: Quantity | None = Field(default=None, description="Memory, such as 64Gi.")
+    shared_memory: Quantity | None = Field(
+        default=None, description="Size of /dev/shm, which counts as memory; by the number of GPUs when left out."
+    )
+
+
+class Prompts(Model):
+    """The prompt templates that requests may name."""
+
+    model_config = rules(
+        ("!has(self.default) || self.templates.exists(t, t.name == self.default)", "default must be one of templates")
+    )
+
+    templates: Annotated[list[ObjectReference], Field(max_length=64)] = Field(
+        default_factory=list,
+        description="PromptTemplates of the same namespace.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    default: Name | None = Field(default=None, description="The one that is used when a request names none.")
+
+    @model_validator(mode="after")
+    def _known_default(self) -> Self:
+        if self.default is not None and self.default not in {one.name for one in self.templates}:
+            raise ValueError("default must be one of templates")
+        return self
+
+
+class Guard(Model):
+    """What checks prompts and answers."""
+
+    policy_ref: ObjectReference = Field(description="A GuardPolicy of the same namespace.")
+
+
+class ExactCache(Model):
+    """Answers to questions that are the same to the letter."""
+
+    ttl: Duration = Field(default="1h", description="How long an answer is kept.")
+
+
+class Cache(Model):
+    """What is remembered."""
+
+    exact: ExactCache | None = Field(
+        default=None, description="Keep answers to identical questions; off when left out."
+    )
+    max_bytes: Quantity = Field(default="64Mi", description="Memory of one pod for answers.")
+
+
+class Limits(Model):
+    """Bounds on what one pod takes on."""
+
+    concurrent_requests: int = Field(default=256, ge=1, le=100_000, description="Requests that run at once.")
+    queued_requests: int = Field(default=64, ge=0, le=100_000, description="Requests that wait; more get a 429.")
+    body_bytes: Quantity = Field(default="1Mi", description="The largest request body; a larger one gets a 413.")
+    output_tokens: int = Field(default=4096, ge=1, le=1_000_000, description="The longest answer, in tokens.")
+    request_seconds: int = Field(default=600, ge=1, le=3600, description="The longest a request may take, in seconds.")
+    first_token_seconds: int = Field(default=60, ge=1, le=3600, description="The longest wait for the first token.")
+    inter_token_seconds: int = Field(default=30, ge=1, le=3600, description="The longest wait between two tokens.")
+
+
+class TolerationOperator(StrEnum):
+    """How a toleration compares."""
+
+    EXISTS = "Exists"
+    EQUAL = "Equal"
+
+
+class TaintEffect(StrEnum):
+    """What a taint does to pods without a toleration."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Toleration(Model):
+    """A taint of nodes that the pods put up with."""
+
+    key: Annotated[str, Field(max_length=316)] = Field(description="The taint's key.")
+    operator: TolerationOperator = Field(default=TolerationOperator.EXISTS, description="Exists or Equal.")
+    value: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="The value, for Equal.")
+    effect: TaintEffect | None = Field(default=None, description="The taint's effect; all when left out.")
+
+
+class Scheduling(Model):
+    """Which nodes the pods may run on, beside what `resources` asks for."""
+
+    node_selector: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)] = Field(
+        default_factory=dict, description="Labels that a node must have."
+    )
+    tolerations: Annotated[list[Toleration], Field(max_length=16)] = Field(
+        default_factory=list, description="Taints that the pods put up with."
+    )
+
+
+EXTERNAL = "(has(self.engine) && has(self.engine.external))"
+OWN_FILES = f"(has(self.engine) && has(self.engine.modelRepository)) || {EXTERNAL}"
+PARALLEL = (
+    "(has(self.engine) && has(self.engine.tensorRTLLM) ? "
+    "self.engine.tensorRTLLM.tensorParallelSize * self.engine.tensorRTLLM.pipelineParallelSize : "
+    "has(self.engine) && has(self.engine.vLLM) ? self.engine.vLLM.tensorParallelSize : 1)"
+)
+NEEDS_SOURCE = "this engine needs model.source"
+NEEDS_GPUS = "resources.gpus must be the product of the engine's parallel sizes"
+NO_SOURCE = "an external engine has no model.source and no resources"
+
+
+class LLMDeploymentSpec(Model):
+    """What is served, and how."""
+
+    model_config = rules(
+        (f"{OWN_FILES} || has(self.model.source)", NEEDS_SOURCE),
+        (f"{OWN_FILES} || (has(self.resources) && self.resources.gpus == {PARALLEL})", NEEDS_GPUS),
+        (f"!{EXTERNAL} || (!has(self.model.source) && !has(self.resources))", NO_SOURCE),
+    )
+
+    model: ServedModel = Field(description="The model.")
+    engine: Engine | None = Field(default=None, description="What runs it; TensorRT-LLM when left out.")
+    resources: Resources | None = Field(default=None, description="What one pod's engine gets.")
+    replicas: int = Field(default=1, ge=0, le=1000, description="Pods.")
+    prompts: Prompts | None = Field(default=None, description="Prompt templates that requests may name.")
+    guard: Guard | None = Field(default=None, description="What checks prompts and answers; nothing when left out.")
+    cache: Cache | None = Field(default=None, description="What is remembered; nothing when left out.")
+    limits: Limits = Field(default_factory=Limits, description="Bounds on what one pod takes on.")
+    scheduling: Scheduling | None = Field(default=None, description="Which nodes the pods may run on.")
+
+    @model_validator(mode="after")
+    def _engine_has_what_it_needs(self) -> Self:
+        engine = self.engine or Engine()
+        if engine.external is not None and (self.model.source is not None or self.resources is not None):
+            raise ValueError(NO_SOURCE)
+        if engine.external is None and engine.model_repository is None:
+            if self.model.source is None:
+                raise ValueError(NEEDS_SOURCE)
+            if (self.resources or Resources()).gpus != _parallel(engine):
+                raise ValueError(NEEDS_GPUS)
+        return self
+
+
+def _parallel(engine: Engine) -> int:
+    """GPUs that a GPU engine spreads one model over."""
+    if engine.vllm is not None:
+        return engine.vllm.tensor_parallel_size
+    tensor_rt_llm = engine.tensor_rt_llm or TensorRTLLMEngine()
+    return tensor_rt_llm.tensor_parallel_size * tensor_rt_llm.pipeline_parallel_size
+
+
+class LLMDeploymentStatus(Model):
+    """What is."""
+
+    observed_generation: int = Field(default=0, ge=0, description="The generation that this speaks about.")
+    replicas: int = Field(default=0, ge=0, description="Pods.")
+    ready_replicas: int = Field(default=0, ge=0, description="Pods that serve.")
+    selector: str = Field(default="", max_length=512, description="Selects the pods, for autoscalers.")
+    url: str = Field(default="", max_length=512, description="Where clients in the cluster reach the API.")
+    revision: str = Field(default="", max_length=63, description="What is served, by its digest.")
+    configuration: str = Field(default="", max_length=64, description="The digest of the sidecars' configuration.")
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
+        default_factory=list, description="What is well and what is not.", json_schema_extra=CONDITIONS
+    )
