@@ -1,0 +1,1 @@
+"""A language model small enough for tests, and the engine that serves it; only `wire` and `gauges` know Triton."""

@@ -1,0 +1,11 @@
+"""The model's own code is imported from where Triton finds it: its version directory."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.support.triton import MODEL_YAML, triton
+
+sys.path.insert(0, str(MODEL_YAML.parent))
+
+__all__ = ["triton"]
