@@ -24,7 +24,7 @@ from llmops_operator.api.structural import structural
 Document = dict[str, Any]
 
 CATEGORY = "llmops"
-CHART = "charts/llmops-crds/templates"
+CHART = "charts/llmops-crds/files"
 MAX_NAME = 50
 """Characters of an object's name: the names of its children add to it, and a label's value holds 63."""
 NAME = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
