@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from e2e.cluster import api, build, nodes, sandbox, settings
+from e2e.cluster import api, build, images, nodes, sandbox, settings
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.settings import VARIABLES, Settings
 
@@ -64,6 +64,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_images(add: Callable[[str, Command, str], argparse.ArgumentParser]) -> None:
+    image = add("image", _image, "build what has changed of the project's images, and print their sizes")
+    image.add_argument(
+        "targets", nargs="+", choices=list(images.TARGETS), metavar="TARGET", help=", ".join(images.TARGETS)
+    )
     load = add("load", _load, "import image archives into the cluster")
     load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE")
 
@@ -108,6 +112,11 @@ def _exec(chosen: Settings, options: argparse.Namespace) -> int:
     found = sandbox.require(chosen)
     prefix = sandbox.enter(found, sandbox.variables(found, os.environ.get("PATH", os.defpath)))
     os.execvp(prefix[0], [*prefix, *argv])  # noqa: S606  # the command takes this process's place, signals and all
+
+
+def _image(chosen: Settings, options: argparse.Namespace) -> int:
+    print(images.table(images.build(chosen, options.targets)))
+    return 0
 
 
 def _load(chosen: Settings, options: argparse.Namespace) -> int:

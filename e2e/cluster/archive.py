@@ -39,6 +39,7 @@ def write(target: Path, reference: str, directory: Path, settings: dict[str, Any
         "architecture": architecture(),
         "os": "linux",
         "config": settings,
+        "history": [{"created_by": "e2e.cluster"}],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
     encoded = json.dumps(configuration).encode()

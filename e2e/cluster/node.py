@@ -65,12 +65,12 @@ def make_file_system(state: Path, name: str) -> None:
         directory.mkdir(parents=True)
     run("mount", "--bind", str(state), str(paths.HOME))
     for layer in ("/etc", "/var"):
-        upper, work = Path(f"/run/layers{layer}/upper"), Path(f"/run/layers{layer}/work")
-        upper.mkdir(parents=True)
+        above, work = Path(f"/run/layers{layer}/upper"), Path(f"/run/layers{layer}/work")
+        above.mkdir(parents=True)
         work.mkdir()
-        run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={layer},upperdir={upper},workdir={work}", layer)
-    for directory in DIRECTORIES:
-        (paths.HOME / directory).mkdir(parents=True, exist_ok=True)
+        run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={layer},upperdir={above},workdir={work}", layer)
+    for name_of_it in DIRECTORIES:
+        (paths.HOME / name_of_it).mkdir(parents=True, exist_ok=True)
     for name_of_it, text in (("hosts", configuration.hosts(name)), ("resolv.conf", configuration.resolver())):
         target = Path("/etc") / name_of_it
         target.unlink(missing_ok=True)  # it may be a link out of /etc
