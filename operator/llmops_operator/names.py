@@ -30,6 +30,9 @@ ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
 ANNOTATION_ENGINE = f"{GROUP}/engine"
 """On the Deployment's pod template: the digest of the engine part of the revision."""
 
+ANNOTATION_PLATFORM = f"{GROUP}/platform"
+"""On the Deployment: what the operator's installer chose for its pods, kept until their engine part changes."""
+
 GUARD_CONTAINER = "guard"
 CACHE_CONTAINER = "cache"
 ENGINE_CONTAINER = "triton"

@@ -1,0 +1,142 @@
+"""The sidecars' configuration: the contract's document, with templates and policy resolved."""
+
+from __future__ import annotations
+
+from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
+from llmops_operator.api.common import to_bytes, to_seconds
+from llmops_operator.api.guardpolicy import PolicyRule
+from llmops_operator.api.llmdeployment import (
+    Cache,
+    ExternalEngine,
+    Layout,
+    Limits,
+    ModelRepositoryEngine,
+    Protocol,
+    VLLMEngine,
+)
+from llmops_operator.api.prompttemplate import InferenceParameters
+from llmops_operator.desired import paths, revision, triton
+from llmops_operator.desired.facts import EngineSpec, Facts, Policy
+from llmops_sidecars import contract
+
+
+def build(facts: Facts) -> contract.Contract:
+    """The contract of one LLMDeployment."""
+    return contract.Contract(
+        model=facts.spec.model.name,
+        engine=_engine(facts.engine),
+        configurations=(_configuration(facts),),
+        limits=_limits(facts.spec.limits),
+    )
+
+
+def revision_of(facts: Facts) -> str:
+    """The name of what is served: engine and configuration."""
+    configuration = revision.configuration_digest(facts.spec, facts.templates, facts.policy)
+    return revision.revision(revision.engine_digest(facts.spec), configuration)
+
+
+def _configuration(facts: Facts) -> contract.Configuration:
+    prompts = facts.spec.prompts
+    return contract.Configuration(
+        revision=revision_of(facts),
+        templates=tuple(_template(name, spec) for name, spec in facts.templates.items()),
+        default_template=prompts.default if prompts else None,
+        policy=_policy(facts.policy) if facts.policy else contract.Policy(),
+        cache=_cache(facts.spec.cache) if facts.spec.cache else contract.CacheSettings(),
+    )
+
+
+def _engine(engine: EngineSpec) -> contract.Engine:
+    match engine:
+        case ExternalEngine():
+            key_file = paths.CREDENTIALS_FILE if engine.credentials_secret_ref else None
+            return contract.OpenAIEngine(url=engine.url, model=engine.model, key_file=key_file)
+        case ModelRepositoryEngine():
+            return _repository_engine(engine)
+        case VLLMEngine():
+            return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=triton.VLLM_MODEL, cumulative=False)
+        case _:
+            return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=triton.LLMAPI_MODEL)
+
+
+def _repository_engine(engine: ModelRepositoryEngine) -> contract.Engine:
+    cumulative = engine.layout is Layout.CUMULATIVE
+    if engine.protocol is Protocol.HTTP:
+        return contract.TritonHttpEngine(url=triton.HTTP_URL, model=engine.model, cumulative=cumulative)
+    return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=engine.model, cumulative=cumulative)
+
+
+def _limits(limits: Limits) -> contract.Limits:
+    return contract.Limits(
+        concurrent_requests=limits.concurrent_requests,
+        queued_requests=limits.queued_requests,
+        body_bytes=to_bytes(limits.body_bytes),
+        output_tokens=limits.output_tokens,
+        request_seconds=limits.request_seconds,
+        first_token_seconds=limits.first_token_seconds,
+        inter_token_seconds=limits.inter_token_seconds,
+    )
+
+
+def _cache(cache: Cache) -> contract.CacheSettings:
+    ttl = to_seconds(cache.exact.ttl) if cache.exact else 0.0
+    return contract.CacheSettings(ttl_seconds=ttl, max_bytes=to_bytes(cache.max_bytes))
+
+
+def _template(name: str, spec: PromptTemplateSpec) -> contract.Template:
+    return contract.Template(
+        id=name,
+        version=revision.version(spec),
+        messages=tuple(contract.Message(one.role, one.content) for one in spec.messages),
+        variables=tuple(
+            contract.Variable(
+                name=one.name,
+                type=contract.VariableType(one.type),
+                required=one.required,
+                default=one.default,
+                max_length=one.max_length,
+            )
+            for one in spec.variables
+        ),
+        parameters=_parameters(spec.parameters) if spec.parameters else contract.Parameters(),
+    )
+
+
+def _parameters(parameters: InferenceParameters) -> contract.Parameters:
+    return contract.Parameters(
+        temperature=_number(parameters.temperature),
+        top_p=_number(parameters.top_p),
+        max_tokens=parameters.max_tokens,
+        stop=tuple(parameters.stop),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)
+
+
+def _policy(policy: Policy) -> contract.Policy:
+    spec: GuardPolicySpec = policy.spec
+    return contract.Policy(
+        name=policy.name,
+        version=revision.version(spec),
+        on_error=contract.OnError(spec.on_error),
+        input=tuple(_rule(rule) for rule in spec.input),
+        output=tuple(_rule(rule) for rule in spec.output),
+        stream=contract.StreamWindow(
+            hold_back_characters=spec.stream.hold_back_characters,
+            hold_back_seconds=to_seconds(spec.stream.hold_back_time),
+        ),
+    )
+
+
+def _rule(rule: PolicyRule) -> contract.Rule:
+    if rule.pii is not None:
+        entities = tuple(contract.PiiEntity(one) for one in rule.pii.entities)
+        return contract.PiiRule(entities, contract.Action(rule.pii.action))
+    if rule.secrets is not None:
+        return contract.SecretsRule(contract.Action(rule.secrets.action))
+    return contract.PatternsRule(
+        tuple(contract.Pattern(one.name, one.expression, contract.Action(one.action)) for one in rule.patterns or ())
+    )

@@ -1,0 +1,69 @@
+"""What the builders of the children are told: the spec, and what it refers to, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api.llmdeployment import (
+    ExternalEngine,
+    ModelRepositoryEngine,
+    Resources,
+    TensorRTLLMEngine,
+    VLLMEngine,
+)
+from llmops_operator.desired.platform import Platform
+from llmops_operator.settings import Settings
+
+EngineSpec = TensorRTLLMEngine | VLLMEngine | ModelRepositoryEngine | ExternalEngine
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A guard policy under its name."""
+
+    name: str
+    spec: GuardPolicySpec
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One LLMDeployment with everything that it names; `templates` are in the order of the spec."""
+
+    name: str
+    namespace: str
+    uid: str
+    spec: LLMDeploymentSpec
+    platform: Platform
+    settings: Settings
+    templates: Mapping[str, PromptTemplateSpec] = field(default_factory=dict)
+    policy: Policy | None = None
+
+    @property
+    def engine(self) -> EngineSpec:
+        """The chosen engine."""
+        return engine_of(self.spec)
+
+    @property
+    def resources(self) -> Resources:
+        """What the engine of one pod gets."""
+        return self.spec.resources or Resources()
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the engine is somewhere else, so that the pods hold sidecars alone."""
+        return isinstance(self.engine, ExternalEngine)
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether the pods need GPUs."""
+        return self.resources.gpus > 0
+
+
+def engine_of(spec: LLMDeploymentSpec) -> EngineSpec:
+    """The engine that a spec chooses: TensorRT-LLM when it names none."""
+    engine = spec.engine
+    if engine is None:
+        return TensorRTLLMEngine()
+    return engine.tensor_rt_llm or engine.vllm or engine.model_repository or engine.external or TensorRTLLMEngine()

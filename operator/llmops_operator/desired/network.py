@@ -1,0 +1,72 @@
+"""How the pods are reached, and by whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmops_operator import names
+from llmops_operator.desired.facts import Facts
+from llmops_operator.desired.objects import child
+
+Document = dict[str, Any]
+
+LINK_LOCAL = "169.254.0.0/16"
+"""Where clouds keep their metadata services, which hand out the node's credentials."""
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+
+
+def service(facts: Facts) -> Document:
+    """Clients' way in: the guard's port alone.
+
+    The metrics port has no Service: scrapers and the operator want every pod, not one of them (PodMonitor does that).
+    """
+    port = {
+        "name": names.GUARD_PORT_NAME,
+        "port": names.SERVICE_PORT,
+        "targetPort": names.GUARD_PORT_NAME,
+        "protocol": "TCP",
+    }
+    spec = {"type": "ClusterIP", "selector": names.selector(facts.name), "ports": [port]}
+    return child("v1", "Service", names.child(facts.name), facts, spec=spec)
+
+
+def network_policy(facts: Facts) -> Document:
+    """In: the guard's port from everywhere, the metrics port from scrapers and the operator. Out: see `_egress`."""
+    spec = {
+        "podSelector": {"matchLabels": names.selector(facts.name)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [
+            {"ports": [_port(names.GUARD_PORT)]},
+            {"ports": [_port(names.ADMIN_PORT)], "from": [{"namespaceSelector": _scrapers(facts)}]},
+        ],
+        "egress": _egress(facts),
+    }
+    return child("networking.k8s.io/v1", "NetworkPolicy", names.child(facts.name), facts, spec=spec)
+
+
+def _scrapers(facts: Facts) -> Document:
+    namespaces = sorted({facts.settings.namespace, *facts.settings.scrape_namespaces})
+    return {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "In", "values": namespaces}]}
+
+
+def _egress(facts: Facts) -> list[Document]:
+    """Nothing, unless the pod fetches a model or asks an external engine: then names, and all but the nodes' own.
+
+    A policy cannot name a host, hubs answer from changing addresses, and the port of a Service is not the port of its
+    pods, so neither address nor port can be narrowed down here. Pods are named apart from addresses, because some
+    network plugins do not count them among the addresses. A kubelet's image pulls are not the pod's traffic.
+    """
+    source = facts.spec.model.source
+    if not facts.is_external and not (source and source.hugging_face):
+        return []
+    everywhere = [
+        {"namespaceSelector": {}},
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": [LINK_LOCAL]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fe80::/10"]}},
+    ]
+    return [{"ports": [_port(53, "UDP"), _port(53)]}, {"to": everywhere}]
+
+
+def _port(number: int, protocol: str = "TCP") -> Document:
+    return {"port": number, "protocol": protocol}

@@ -1,0 +1,19 @@
+"""Where things are mounted in a serving pod."""
+
+from __future__ import annotations
+
+CONTRACT_DIRECTORY = "/etc/llmops"
+CONTRACT_KEY = "contract.json"
+CONTRACT_FILE = f"{CONTRACT_DIRECTORY}/{CONTRACT_KEY}"
+
+SOCKET_DIRECTORY = "/run/llmops"
+SOCKET_FILE = f"{SOCKET_DIRECTORY}/cache.sock"
+
+CREDENTIALS_DIRECTORY = "/etc/llmops-credentials"
+CREDENTIALS_KEY = "key"
+CREDENTIALS_FILE = f"{CREDENTIALS_DIRECTORY}/{CREDENTIALS_KEY}"
+"""The one secret that a pod may hold: the hub's token while the model is fetched, or the provider's API key."""
+
+MODEL_DIRECTORY = "/model"
+TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
+SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same

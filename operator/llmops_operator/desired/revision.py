@@ -1,0 +1,65 @@
+"""What is served, as digests of what users wrote: never of the operator's own images and settings.
+
+The engine digest covers what makes a pod: a change needs new pods. The configuration digest covers what the sidecars
+reload in running pods. `requestSeconds` and `maxBytes` stand in both: sidecars obey them, and they size the pod (its
+grace period, its memory).
+
+Values that equal their default are left out, so that a field added in a later version changes no digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.desired.digest import digest
+from llmops_operator.desired.facts import Policy, engine_of
+
+
+def content(model: BaseModel | None) -> Any:
+    """What a user wrote, in the API's words, without what equals a default."""
+    return None if model is None else model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def version(spec: BaseModel) -> str:
+    """The version of a PromptTemplate or GuardPolicy: the digest of its content."""
+    return digest(content(spec))
+
+
+def engine_digest(spec: LLMDeploymentSpec) -> str:
+    """The digest of the engine part. The model's name is not in it: the sidecars alone know it."""
+    engine = engine_of(spec)
+    return digest(
+        {
+            "source": content(spec.model.source),
+            "engine": {type(engine).__name__: content(engine)},
+            "resources": content(spec.resources) or {},
+            "scheduling": content(spec.scheduling) or {},
+            "requestSeconds": spec.limits.request_seconds,
+            "cacheBytes": spec.cache.max_bytes if spec.cache else None,
+        }
+    )
+
+
+def configuration_digest(
+    spec: LLMDeploymentSpec, templates: Mapping[str, PromptTemplateSpec], policy: Policy | None
+) -> str:
+    """The digest of the configuration part, the content of templates and policy included."""
+    return digest(
+        {
+            "model": spec.model.name,
+            "templates": {name: version(template) for name, template in templates.items()},
+            "default": spec.prompts.default if spec.prompts else None,
+            "policy": {policy.name: version(policy.spec)} if policy else None,
+            "cache": content(spec.cache),
+            "limits": content(spec.limits),
+        }
+    )
+
+
+def revision(engine: str, configuration: str) -> str:
+    """The name of both parts together, as answers and metrics carry it."""
+    return digest([engine, configuration])[:10]

@@ -1,0 +1,134 @@
+"""The volumes of a serving pod, and where its containers mount them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmops_operator import names
+from llmops_operator.api.common import SecretKey
+from llmops_operator.api.llmdeployment import ExternalEngine, ModelSource
+from llmops_operator.desired import paths, triton
+from llmops_operator.desired.facts import Facts
+
+Document = dict[str, Any]
+
+CONTRACT, SOCKET, CREDENTIALS = "contract", "socket", "credentials"
+MODEL, ENGINE, SHARED_MEMORY, TEMPORARY = "model", "engine", "shared-memory", "temporary"
+
+OWNER_AND_GROUP = 0o440
+"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""
+
+
+def volumes(facts: Facts) -> list[Document]:
+    """All volumes of the pod."""
+    if facts.is_external:
+        return [_contract(facts), *_credentials(facts)]
+    return [
+        _contract(facts),
+        {"name": SOCKET, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": TEMPORARY, "emptyDir": {}},
+        {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(facts)}},
+        *_engine(facts),
+        *_model(facts),
+        *_credentials(facts),
+    ]
+
+
+def shared_memory(facts: Facts) -> str:
+    """Size of /dev/shm: one MB per Python process without GPUs; NCCL between GPUs needs gigabytes."""
+    if facts.resources.shared_memory is not None:
+        return facts.resources.shared_memory
+    if not facts.on_gpus:
+        return "64Mi"
+    return "2Gi" if facts.resources.gpus == 1 else f"{7 + facts.resources.gpus}Gi"
+
+
+def contract_mount() -> Document:
+    """The contract's directory, mounted whole: a file mounted by subPath would never change."""
+    return {"name": CONTRACT, "mountPath": paths.CONTRACT_DIRECTORY, "readOnly": True}
+
+
+def socket_mount() -> Document:
+    """The directory of the cache's socket."""
+    return {"name": SOCKET, "mountPath": paths.SOCKET_DIRECTORY}
+
+
+def credentials_mounts(facts: Facts) -> list[Document]:
+    """The directory of the pod's one secret, when it has one."""
+    if _secret(facts) is None:
+        return []
+    return [{"name": CREDENTIALS, "mountPath": paths.CREDENTIALS_DIRECTORY, "readOnly": True}]
+
+
+def fetched_model_mount() -> Document:
+    """The model's directory, for the container that fills it."""
+    return {"name": MODEL, "mountPath": paths.MODEL_DIRECTORY}
+
+
+def engine_mounts(facts: Facts) -> list[Document]:
+    """What Triton's container mounts.
+
+    The repository's files are mounted one by one, beside those of the image: they never change in a running pod.
+    """
+    files = [
+        {"name": ENGINE, "mountPath": f"{triton.repository(facts)}/{path}", "subPath": key(path), "readOnly": True}
+        for path in triton.files(facts)
+    ]
+    return [
+        {"name": TEMPORARY, "mountPath": paths.TEMPORARY_DIRECTORY},
+        {"name": SHARED_MEMORY, "mountPath": paths.SHARED_MEMORY_DIRECTORY},
+        *files,
+        *_model_mounts(facts.spec.model.source),
+    ]
+
+
+def key(path: str) -> str:
+    """The key in the engine's ConfigMap under which a file of the repository stands."""
+    return path.rpartition("/")[2]
+
+
+def _contract(facts: Facts) -> Document:
+    return {"name": CONTRACT, "configMap": {"name": names.sidecar_configuration(facts.name)}}
+
+
+def _engine(facts: Facts) -> list[Document]:
+    if not triton.files(facts):
+        return []
+    return [{"name": ENGINE, "configMap": {"name": names.engine_configuration(facts.name)}}]
+
+
+def _model(facts: Facts) -> list[Document]:
+    source = facts.spec.model.source
+    if source is None:
+        return []
+    if source.volume is not None:
+        return [{"name": MODEL, "persistentVolumeClaim": {"claimName": source.volume.claim_name, "readOnly": True}}]
+    if source.image is not None:
+        image = {"reference": source.image.reference, "pullPolicy": source.image.pull_policy.value}
+        return [{"name": MODEL, "image": image}]
+    return [{"name": MODEL, "emptyDir": {}}]
+
+
+def _model_mounts(source: ModelSource | None) -> list[Document]:
+    if source is None:
+        return []
+    path = (source.volume and source.volume.path) or (source.image and source.image.path)
+    mount = {"name": MODEL, "mountPath": paths.MODEL_DIRECTORY, "readOnly": True}
+    return [mount | ({"subPath": path} if path else {})]
+
+
+def _credentials(facts: Facts) -> list[Document]:
+    secret = _secret(facts)
+    if secret is None:
+        return []
+    items = [{"key": secret.key, "path": paths.CREDENTIALS_KEY}]
+    source = {"secretName": secret.name, "items": items, "defaultMode": OWNER_AND_GROUP}
+    return [{"name": CREDENTIALS, "secret": source}]
+
+
+def _secret(facts: Facts) -> SecretKey | None:
+    """The hub's token or the provider's key; the engine's container mounts neither."""
+    if isinstance(facts.engine, ExternalEngine):
+        return facts.engine.credentials_secret_ref
+    source = facts.spec.model.source
+    return source.hugging_face.token_secret_ref if source and source.hugging_face else None
