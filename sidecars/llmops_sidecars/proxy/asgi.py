@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMap
 from typing import Any, TypeVar
 
 from llmops_sidecars.openai.errors import ApiError, body_too_large, body_too_slow, compressed_body, invalid_request
+from llmops_sidecars.openai.events import error_event
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,6 +23,9 @@ BODY_SECONDS = 30.0
 
 SEND_SECONDS = 30.0
 """How long a client may take to make room for more of its answer."""
+
+JSON = (b"content-type", b"application/json")
+"""The header of a JSON body."""
 
 T = TypeVar("T")
 
@@ -60,23 +64,27 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, seconds: floa
         raise body_too_slow() from error
 
 
-async def send_body(
-    send: Send, status: int, body: bytes, headers: Headers = (), *, seconds: float = SEND_SECONDS
-) -> None:
-    """Answer at once with a whole body; raises SlowClientError."""
-    sender = StreamSender(send, seconds=seconds)
-    await sender.start(status, (*headers, (b"content-length", str(len(body)).encode())))
-    await sender.end(body)
-
-
 async def send_json(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
-    """Answer with JSON."""
-    await send_body(send, status, body, ((b"content-type", b"application/json"), *headers))
+    """Answer with JSON; raises SlowClientError."""
+    await StreamSender(send).whole(status, body, (JSON, *headers))
+
+
+async def send_body(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
+    """Answer with a whole body; raises SlowClientError."""
+    await StreamSender(send).whole(status, body, headers)
 
 
 async def send_error(send: Send, error: ApiError, headers: Headers = ()) -> None:
     """Answer with an error's envelope and, where it has one, `Retry-After`."""
-    await send_json(send, error.status, error.encode(), (*error_headers(error), *headers))
+    await send_failure(StreamSender(send), error, headers)
+
+
+async def send_failure(sender: StreamSender, error: ApiError, headers: Headers = ()) -> None:
+    """Answer with an error, or, when a stream has begun, end it with an error event."""
+    if sender.started:
+        await sender.end(error_event(error))
+    else:
+        await sender.whole(error.status, error.encode(), (JSON, *error_headers(error), *headers))
 
 
 def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
@@ -111,6 +119,11 @@ class StreamSender:
     async def end(self, data: bytes = b"") -> None:
         """Send the last piece."""
         await self._within({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def whole(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
+        """Send a whole response."""
+        await self.start(status, (*headers, (b"content-length", str(len(body)).encode())))
+        await self.end(body)
 
     async def _within(self, message: Message) -> None:
         try:

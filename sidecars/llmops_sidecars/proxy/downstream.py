@@ -18,13 +18,11 @@ import aiohttp
 from llmops_sidecars.proxy.asgi import Headers
 
 CONNECT_SECONDS = 2.0
-"""How long a connection may take; the next component is on this machine."""
-
-IDLE_SECONDS = 15.0
-"""How long an idle connection is kept. The server keeps it longer, so that it never closes one just taken."""
+"""How long a connection may take on this machine."""
 
 SERVER_IDLE_SECONDS = 60
-"""What a server of these components keeps idle connections for."""
+"""How long a server of these components keeps idle connections: longer than aiohttp's clients (15 s), so that it never
+closes one that has just been taken for a request."""
 
 
 class DownstreamError(Exception):
@@ -95,11 +93,23 @@ class _HttpResponse:
 
 
 class HttpDownstream:
-    """Another process, behind a Unix socket or a `host:port` on this machine."""
+    """Another process, behind a Unix socket or a URL. Redirects are answers like any other, proxies are not used.
 
-    def __init__(self, *, socket: str | None = None, address: str = "localhost") -> None:
+    `keep_connections`: keep idle ones for the next request; not for a server that waits for idle ones at its exit.
+    """
+
+    def __init__(
+        self,
+        *,
+        socket: str | None = None,
+        url: str = "http://localhost",
+        keep_connections: bool = True,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> None:
         self._socket = socket
-        self._base = f"http://{address}"
+        self._url = url
+        self._keep = keep_connections
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds)
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -109,7 +119,9 @@ class HttpDownstream:
         """Send a request over a kept or a new connection."""
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         try:
-            response = await self._open().request(method, self._base + path, headers=fields, data=body or None)
+            response = await self._open().request(
+                method, self._url + path, headers=fields, data=body or None, allow_redirects=False
+            )
         except aiohttp.ClientConnectorError as error:
             raise DownstreamUnavailableError(f"nobody listens: {error.os_error.strerror}", refused=True) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -129,7 +141,7 @@ class HttpDownstream:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=self._connector(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
@@ -138,8 +150,8 @@ class HttpDownstream:
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._socket is not None:
-            return aiohttp.UnixConnector(self._socket, limit=0, keepalive_timeout=IDLE_SECONDS)
-        return aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
+            return aiohttp.UnixConnector(self._socket, limit=0, force_close=not self._keep)
+        return aiohttp.TCPConnector(limit=0, force_close=not self._keep)
 
 
 def _end(response: aiohttp.ClientResponse) -> None:
