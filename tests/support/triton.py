@@ -33,7 +33,8 @@ import yaml
 
 TRITON_CPU = Path(__file__).parents[2] / "e2e" / "triton-cpu"
 MODEL = "tensorrt_llm"
-MODEL_YAML = TRITON_CPU / "model_repository" / MODEL / "1" / "model.yaml"
+REPOSITORY = TRITON_CPU / "model_repository"
+MODEL_YAML = REPOSITORY / MODEL / "1" / "model.yaml"
 REQUIREMENTS = TRITON_CPU / "requirements.txt"
 PYTHONS = ("3.11", "3.12")
 """Versions that have both a backend in the wheel and a numpy below 2."""
@@ -79,19 +80,20 @@ class Installation:
 class TritonServer:
     """One server on 127.0.0.1: `http` and `metrics` are URLs, `grpc` is host:port; use it as a context manager."""
 
-    def __init__(self, config: Config = None, flags: Sequence[str] = ()) -> None:
+    def __init__(self, config: Config = None, flags: Sequence[str] = (), repository: Path = REPOSITORY) -> None:
         """Start nothing yet.
 
         Args:
             config: laid over the model.yaml of the repository, mapping by mapping; or a file to be read instead of it.
             flags: further flags of tritonserver.
+            repository: the model repository.
         """
         http, grpc, metrics = free_ports(3)
         self.http, self.grpc = f"http://127.0.0.1:{http}", f"127.0.0.1:{grpc}"
         self.metrics = f"http://127.0.0.1:{metrics}/metrics"
         self._ports = {"http": http, "grpc": grpc, "metrics": metrics}
         self._config = config
-        self._flags = tuple(flags)
+        self._flags, self._repository = tuple(flags), repository
         self._region_prefix = f"{REGION_PREFIX}{os.getpid()}-{next(_numbers)}_"
         self._ends = contextlib.ExitStack()
 
@@ -141,7 +143,7 @@ class TritonServer:
         listen = [f"--{name}-{key}={value}" for name, port in self._ports.items() for key, value in _address(port)]
         return [
             str(server / "bin" / "tritonserver"),
-            f"--model-repository={TRITON_CPU / 'model_repository'}",
+            f"--model-repository={self._repository}",
             f"--backend-directory={server / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name={self._region_prefix}",
             "--model-control-mode=none",
@@ -167,7 +169,9 @@ class TritonServer:
 
 
 @contextlib.contextmanager
-def running_triton(config: Config = None, flags: Sequence[str] = ()) -> Iterator[TritonServer]:
+def running_triton(
+    config: Config = None, flags: Sequence[str] = (), repository: Path = REPOSITORY
+) -> Iterator[TritonServer]:
     """A ready server for the time of a `with`; skips the test, and on CI fails it, where Triton cannot run."""
     try:
         install()
@@ -175,7 +179,7 @@ def running_triton(config: Config = None, flags: Sequence[str] = ()) -> Iterator
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no Triton on this machine: {error}")
-    with TritonServer(config, flags) as server:
+    with TritonServer(config, flags, repository) as server:
         yield server
 
 
@@ -233,7 +237,7 @@ def install() -> Installation:
     python, version, libraries = _interpreter()
     folder = _cache() / f"python{version}-{_fingerprint(python)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
             _fill(folder, python, version)
