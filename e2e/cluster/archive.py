@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -15,8 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+CREATED = "1970-01-01T00:00:00Z"
+"""The same for every image, so that equal ones are; without it buildah finds no cached layer on top of them."""
+
 CHUNK = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ def write(target: Path, reference: str, directory: Path, settings: dict[str, Any
         "architecture": architecture(),
         "os": "linux",
         "config": settings,
-        "history": [{"created_by": "e2e.cluster"}],
+        "created": CREATED,
+        "history": [{"created": CREATED, "created_by": "e2e.cluster"}],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
     encoded = json.dumps(configuration).encode()
@@ -54,17 +60,23 @@ def write(target: Path, reference: str, directory: Path, settings: dict[str, Any
     temporary.replace(target)
 
 
-def size(path: Path) -> Size:
-    """Measure the layers of an archive, compressed or not."""
-    compressed = unpacked = 0
+def size(path: Path, known: dict[str, list[int]]) -> Size:
+    """Measure the layers of an archive, compressed or not.
+
+    `known` saves packing a layer again to see how small it gets: sizes by layer name, where that is a digest of the
+    content. What is measured here is added to it.
+    """
+    sizes = []
     with tarfile.open(path) as archive:
         for name in _layers(archive):
             file = archive.extractfile(name)
             if file is None:
                 raise ValueError(f"{path}: {name} is no file")
-            packed, plain = _measure(file)
-            compressed, unpacked = compressed + packed, unpacked + plain
-    return Size(compressed, unpacked)
+            measured = known.get(name) or _measure(file)
+            sizes.append(measured)
+            if DIGEST.search(name):
+                known[name] = measured
+    return Size(compressed=sum(packed for packed, _ in sizes), unpacked=sum(plain for _, plain in sizes))
 
 
 def _layer(directory: Path) -> bytes:
@@ -104,17 +116,18 @@ def _json(archive: tarfile.TarFile, name: str) -> Any:
     return json.load(file) if file else None
 
 
-def _measure(file: IO[bytes]) -> tuple[int, int]:
+def _measure(file: IO[bytes]) -> list[int]:
+    """The layer's sizes, compressed (as gzip does by default) and not."""
     magic = file.read(2)
     file.seek(0)
     if magic == GZIP_MAGIC:
         packed = file.seek(0, io.SEEK_END)
         file.seek(0)
-        return packed, sum(map(len, _chunks(gzip.open(file))))
+        return [packed, sum(map(len, _chunks(gzip.open(file))))]
     packer, packed, plain = zlib.compressobj(6), 0, 0
     for chunk in _chunks(file):
         packed, plain = packed + len(packer.compress(chunk)), plain + len(chunk)
-    return packed + len(packer.flush()), plain
+    return [packed + len(packer.flush()), plain]
 
 
 def _chunks(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:

@@ -141,11 +141,19 @@ def _build(settings: Settings, builder: Builder, target: Target, tag: str) -> Im
     temporary.unlink(missing_ok=True)  # buildah does not write over an archive
     with progress.step(f"building image {target.name}"):
         builder.build(recipe, temporary)
-        size = archive.size(temporary)
+        size = _measure(settings, temporary)
     temporary.replace(path)
     path.with_suffix(".json").write_text(json.dumps(asdict(size)) + "\n", encoding="utf-8")
     _drop_old(settings, target)
     return Image(target.name, name, path, size)
+
+
+def _measure(settings: Settings, path: Path) -> Size:
+    memory = settings.images / "layers.json"
+    known = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
+    size = archive.size(path, known)
+    memory.write_text(json.dumps(known), encoding="utf-8")
+    return size
 
 
 def _built(settings: Settings, target: Target, tag: str) -> Image | None:
