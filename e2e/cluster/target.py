@@ -28,15 +28,6 @@ __all__ = (
     "kind",
     "provided",
 )
-    "Cluster",
-    "ClusterError",
-    "EmbeddedCluster",
-    "ExistingCluster",
-    "InsideCluster",
-    "choose",
-    "kind",
-    "provided",
-]
 
 KINDS = ("embedded", "existing")
 
@@ -149,7 +140,7 @@ def choose(environment: Mapping[str, str] = os.environ) -> Cluster:
 
 @contextmanager
 def provided(*, keep: bool, environment: Mapping[str, str] = os.environ) -> Iterator[Cluster]:
-    """The chosen cluster for the time of a block; the embedded one ends after it if it started for it, unless `keep`."""
+    """The chosen cluster for the time of a block; an embedded one started for it ends with it, unless `keep`."""
     embedded = kind(environment) == "embedded" and not environment.get("LLMOPS_CLUSTER_INSIDE")
     was_up = embedded and sandbox.running(settings.read(environment)) is not None
     cluster = choose(environment)
