@@ -1,0 +1,108 @@
+"""The answer on its way back: chunks of the cache in, what may leave out.
+
+Content, refusal and the arguments of each tool call are texts of their own, each with its own window. What is of
+another shape (a second choice, for one) is refused: it would pass by the rules.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from llmops_sidecars.guard.policy import CompiledPolicy
+from llmops_sidecars.guard.window import Release, Window
+from llmops_sidecars.openai.answers import Chunk, Delta, FunctionDelta, ToolCallDelta, Usage
+from llmops_sidecars.openai.errors import engine_failed
+
+CONTENT_FILTER = "content_filter"
+
+Slot = tuple[str, int]
+"""Which text of an answer: content, refusal, or the name or arguments of one of the tool calls."""
+
+
+class GuardedAnswer:
+    """One answer. `counts` are findings by rule and action, `errors` checks that could not run."""
+
+    def __init__(self, policy: CompiledPolicy) -> None:
+        """Start empty."""
+        self._policy = policy
+        self._windows: dict[Slot, Window] = {}
+        self.blocked_by: str | None = None
+        self.finish_reason: str | None = None
+        self.usage = Usage()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.errors = 0
+
+    @property
+    def due(self) -> float | None:
+        """When `tick` has something to do."""
+        dues = [window.due for window in self._windows.values() if window.due is not None]
+        return min(dues, default=None)
+
+    def push(self, chunk: Chunk, now: float) -> list[Delta]:
+        """Take a chunk; raises ApiError for one of unknown shape, RuleError when a rule cannot run."""
+        self.usage = chunk.tokens or self.usage
+        deltas: list[Delta] = []
+        for choice in chunk.choices:
+            if choice.index != 0:
+                raise engine_failed("The model's answer has an event of unknown shape.")
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            for slot, text, head in _texts(choice.delta):
+                if head is not None:
+                    deltas.append(head)
+                if slot[0] == "arguments":
+                    deltas += self._named(slot[1])
+                deltas += self._take(slot, self._window(slot).push(text, now))
+        return deltas
+
+    def tick(self, now: float) -> list[Delta]:
+        """Let what has been held long enough go."""
+        return [delta for slot, window in self._windows.items() for delta in self._take(slot, window.push("", now))]
+
+    def flush(self) -> list[Delta]:
+        """The answer is whole: what is left."""
+        return [delta for slot, window in self._windows.items() for delta in self._take(slot, window.flush())]
+
+    def _named(self, index: int) -> list[Delta]:
+        """The rest of a call's name: its arguments have begun."""
+        slot = ("name", index)
+        return self._take(slot, self._window(slot).flush())
+
+    def _window(self, slot: Slot) -> Window:
+        if slot not in self._windows:
+            self._windows[slot] = Window(self._policy.output, self._policy.stream)
+        return self._windows[slot]
+
+    def _take(self, slot: Slot, release: Release) -> list[Delta]:
+        if self.blocked_by is not None:
+            return []
+        self.counts.update(release.counts)
+        self.errors += release.errors
+        if release.blocked_by is not None:
+            self.blocked_by, self.finish_reason = release.blocked_by, CONTENT_FILTER
+        return [_delta(slot, release.text)] if release.text else []
+
+
+def _texts(delta: Delta) -> list[tuple[Slot, str, Delta | None]]:
+    """The texts that a delta adds to, each with what has to be sent before it (the head of a tool call)."""
+    found: list[tuple[Slot, str, Delta | None]] = []
+    if delta.content:
+        found.append((("content", 0), delta.content, None))
+    if delta.refusal:
+        found.append((("refusal", 0), delta.refusal, None))
+    for call in delta.tool_calls or ():
+        function = call.function or FunctionDelta()
+        head = Delta(tool_calls=(ToolCallDelta(call.index, call.id, call.type),)) if call.id or call.type else None
+        found.append((("name", call.index), function.name or "", head))
+        if function.arguments:
+            found.append((("arguments", call.index), function.arguments, None))
+    return found
+
+
+def _delta(slot: Slot, text: str) -> Delta:
+    kind, index = slot
+    if kind == "content":
+        return Delta(content=text)
+    if kind == "refusal":
+        return Delta(refusal=text)
+    function = FunctionDelta(name=text) if kind == "name" else FunctionDelta(arguments=text)
+    return Delta(tool_calls=(ToolCallDelta(index, function=function),))

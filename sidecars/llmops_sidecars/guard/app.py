@@ -1,0 +1,78 @@
+"""The guard as clients see it: the routes of the OpenAI API that it serves, and errors for everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from llmops_sidecars.guard.admin import Admin
+from llmops_sidecars.guard.chat import CHAT_PATH, Chat
+from llmops_sidecars.guard.metrics import GuardMetrics
+from llmops_sidecars.guard.readiness import Readiness
+from llmops_sidecars.guard.serving import Serving
+from llmops_sidecars.openai.answers import Model, ModelList, encode_answer
+from llmops_sidecars.openai.errors import ApiError, method_not_allowed, model_not_found, not_ready, route_not_found
+from llmops_sidecars.proxy.asgi import ClientDisconnectedError, Receive, Scope, Send, send_error, send_json
+from llmops_sidecars.proxy.contract_file import ContractFile
+from llmops_sidecars.proxy.downstream import Downstream
+from llmops_sidecars.proxy.drain import Drain
+
+OK = 200
+MODELS_PATH = "/v1/models"
+
+
+class GuardApp:
+    """The clients' application; `admin` is the other one, on a port of its own. `run` has to run beside them."""
+
+    def __init__(
+        self,
+        contract: ContractFile[Serving],
+        downstream: Downstream,
+        *,
+        drain: Drain | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Wire the parts."""
+        metrics, self.drain = GuardMetrics(), drain or Drain()
+        self._contract, self._downstream = contract, downstream
+        self.readiness = Readiness(downstream, clock)
+        self._chat = Chat(contract, downstream, self.drain, self.readiness, metrics, clock)
+        self.admin = Admin(contract, downstream, self.drain, self.readiness, metrics)
+        self._started = int(time.time())
+
+    async def run(self) -> None:
+        """Watch the contract and the engine, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._contract.run(), name="contract")
+            tasks.create_task(self.readiness.run(), name="readiness")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope["path"].rstrip("/") or "/"
+        try:
+            if path == CHAT_PATH:
+                _require_method(scope, "POST")
+                await self._chat(scope, receive, send)
+            elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
+                _require_method(scope, "GET")
+                await self._models(path.removeprefix(MODELS_PATH).removeprefix("/"), send)
+            else:
+                raise route_not_found()
+        except ApiError as error:
+            await send_error(send, error)
+        except ClientDisconnectedError:
+            return
+
+    async def _models(self, name: str, send: Send) -> None:
+        if self._contract.current is None:
+            raise not_ready(self._contract.error or "no contract has been read yet")
+        model = Model(self._contract.current.contract.model, self._started)
+        if name and name != model.id:
+            raise model_not_found(model.id)
+        await send_json(send, OK, encode_answer(model if name else ModelList((model,))))
+
+
+def _require_method(scope: Scope, method: str) -> None:
+    if scope["method"] != method:
+        raise method_not_allowed(method)

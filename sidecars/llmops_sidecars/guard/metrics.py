@@ -1,0 +1,66 @@
+"""The guard's metrics; what is counted by revision is what a canary is judged by later."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from llmops_sidecars.proxy.metrics import (
+    FIRST_TOKEN_SECONDS,
+    INTER_TOKEN_SECONDS,
+    OVERHEAD_SECONDS,
+    REQUEST_SECONDS,
+    new_registry,
+)
+
+
+class GuardMetrics:
+    """One registry and its families."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.registry = registry = new_registry("llmops_guard")
+        self.requests = Counter("llmops_requests", "Requests by outcome.", ["revision", "outcome"], registry=registry)
+        self.seconds = Histogram(
+            "llmops_request_seconds", "Whole requests.", ["revision"], buckets=REQUEST_SECONDS, registry=registry
+        )
+        self.first_token = Histogram(
+            "llmops_first_token_seconds",
+            "To the first token.",
+            ["revision"],
+            buckets=FIRST_TOKEN_SECONDS,
+            registry=registry,
+        )
+        self.inter_token = Histogram(
+            "llmops_inter_token_seconds",
+            "Between tokens.",
+            ["revision"],
+            buckets=INTER_TOKEN_SECONDS,
+            registry=registry,
+        )
+        self.queue = Histogram(
+            "llmops_queue_seconds", "Waiting for a slot.", buckets=REQUEST_SECONDS, registry=registry
+        )
+        self.check = Histogram(
+            "llmops_guard_check_seconds",
+            "Checking a prompt.",
+            ["revision"],
+            buckets=OVERHEAD_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge("llmops_requests_in_flight", "Requests that hold a slot.", registry=registry)
+        self.queued = Gauge("llmops_requests_queued", "Requests that wait for a slot.", registry=registry)
+        self.tokens = Counter(
+            "llmops_tokens", "Tokens, as the engine counts them.", ["revision", "direction"], registry=registry
+        )
+        self.verdicts = Counter(
+            "llmops_guard_verdicts", "Findings.", ["revision", "rule", "direction", "action"], registry=registry
+        )
+        self.errors = Counter(
+            "llmops_guard_errors", "Checks that could not run.", ["revision", "direction"], registry=registry
+        )
+        self.cache = Counter(
+            "llmops_answers", "Answers by what the cache did.", ["revision", "cache"], registry=registry
+        )
+        self.refused_contracts = Gauge(
+            "llmops_contract_refused", "1 while the contract file is not in use.", registry=registry
+        )

@@ -1,0 +1,58 @@
+"""From a request that names a template to one that holds its messages."""
+
+from __future__ import annotations
+
+import msgspec
+
+from llmops_sidecars.contract import Template
+from llmops_sidecars.guard.serving import Served
+from llmops_sidecars.openai.chat import ChatRequest, Message, PromptReference
+from llmops_sidecars.openai.errors import ApiError
+from llmops_sidecars.prompts.render import render
+
+
+def templated(request: ChatRequest, served: Served) -> tuple[ChatRequest, Template | None]:
+    """Put the template's messages before the request's, and its parameters where the request has none.
+
+    A request that names no template gets the default one, if there is one, with the defaults of its variables.
+    Raises ApiError: 404 for a template or version that is not served, 400 for wrong variables.
+    """
+    reference = request.prompt or _default(served)
+    if reference is None:
+        return request, None
+    template = _find(reference, served)
+    rendered = tuple(_message(one.role, one.content) for one in render(template, reference.variables))
+    given = template.parameters
+    filled = msgspec.structs.replace(
+        request,
+        messages=rendered + request.messages,
+        prompt=None,
+        temperature=request.temperature if request.temperature is not None else given.temperature,
+        top_p=request.top_p if request.top_p is not None else given.top_p,
+        max_tokens=request.max_tokens if request.output_tokens is not None else given.max_tokens,
+        stop=request.stop if request.stop is not None else (given.stop or None),
+    )
+    return filled, template
+
+
+def _default(served: Served) -> PromptReference | None:
+    name = served.configuration.default_template
+    return None if name is None else PromptReference(name)
+
+
+def _find(reference: PromptReference, served: Served) -> Template:
+    template = served.templates.get(reference.id)
+    if template is None:
+        known = ", ".join(sorted(served.templates)) or "none"
+        raise _not_found("prompt.id", f"There is no such prompt template here; there are: {known}.")
+    if reference.version not in (None, template.version):
+        raise _not_found("prompt.version", f"This version of the template is not served; {template.version} is.")
+    return template
+
+
+def _message(role: str, content: str) -> Message:
+    return msgspec.convert({"role": role, "content": content}, Message)
+
+
+def _not_found(param: str, message: str) -> ApiError:
+    return ApiError(404, "prompt_not_found", message, param=param)

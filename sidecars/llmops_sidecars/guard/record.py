@@ -1,0 +1,125 @@
+"""What is known of one request: filled while it runs, written once, as a log line and as metrics. Never any text."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmops_sidecars.guard.metrics import GuardMetrics
+from llmops_sidecars.openai.answers import Usage
+from llmops_sidecars.proxy.asgi import Scope, header
+
+ANONYMOUS = "anonymous"
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+UNKNOWN_REVISION = "none"
+
+_log = logging.getLogger("llmops.access")
+
+
+@dataclass
+class Record:
+    """One request. Times are seconds of a monotonic clock; `None` for what has not happened."""
+
+    request_id: str
+    tenant: str
+    started: float
+    path: str
+    revision: str = UNKNOWN_REVISION
+    prompt: str = ""
+    status: int = 0
+    outcome: str = "ok"
+    streamed: bool = False
+    cache: str = ""
+    usage: Usage = field(default_factory=Usage)
+    findings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Findings by rule, direction (input or output) and action."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Checks that could not run, by direction."""
+    queue_seconds: float = 0.0
+    check_seconds: float = 0.0
+    first_token: float | None = None
+    last_token: float | None = None
+
+    def timing(self, now: float) -> str:
+        """The stages so far as the value of a `Server-Timing` header, in milliseconds."""
+        waited = now - self.started - self.queue_seconds - self.check_seconds
+        stages = {"queue": self.queue_seconds, "guard": self.check_seconds, "upstream": max(waited, 0.0)}
+        return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in stages.items())
+
+    def headers(self, now: float) -> list[tuple[bytes, bytes]]:
+        """What every answer says about itself."""
+        fields = {
+            "x-request-id": self.request_id,
+            "x-llmops-revision": self.revision,
+            "x-llmops-prompt": self.prompt,
+            "x-llmops-cache": self.cache,
+            "server-timing": self.timing(now),
+        }
+        return [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items() if value]
+
+    def token(self, now: float, metrics: GuardMetrics) -> None:
+        """An event with text has come from the engine."""
+        if self.first_token is None:
+            self.first_token = now
+            metrics.first_token.labels(self.revision).observe(now - self.started)
+        elif self.last_token is not None:
+            metrics.inter_token.labels(self.revision).observe(now - self.last_token)
+        self.last_token = now
+
+    def write(self, now: float, metrics: GuardMetrics) -> None:
+        """Count it, and write the line."""
+        metrics.requests.labels(self.revision, self.outcome).inc()
+        metrics.seconds.labels(self.revision).observe(now - self.started)
+        metrics.tokens.labels(self.revision, "input").inc(self.usage.prompt_tokens)
+        metrics.tokens.labels(self.revision, "output").inc(self.usage.completion_tokens)
+        for (rule, direction, action), count in self.findings.items():
+            metrics.verdicts.labels(self.revision, rule, direction, action).inc(count)
+        for direction, count in self.errors.items():
+            metrics.errors.labels(self.revision, direction).inc(count)
+        if self.cache:
+            metrics.cache.labels(self.revision, self.cache).inc()
+        _log.info("request", extra=self._line(now))
+
+    def _line(self, now: float) -> dict[str, Any]:
+        first = None if self.first_token is None else _milliseconds(self.first_token - self.started)
+        return {
+            "request_id": self.request_id,
+            "tenant": self.tenant,
+            "path": self.path,
+            "revision": self.revision,
+            "prompt": self.prompt,
+            "status": self.status,
+            "outcome": self.outcome,
+            "streamed": self.streamed,
+            "cache": self.cache,
+            "input_tokens": self.usage.prompt_tokens,
+            "output_tokens": self.usage.completion_tokens,
+            "verdicts": [
+                {"rule": rule, "direction": direction, "action": action, "count": count}
+                for (rule, direction, action), count in sorted(self.findings.items())
+            ],
+            "queue_ms": _milliseconds(self.queue_seconds),
+            "first_token_ms": first,
+            "total_ms": _milliseconds(now - self.started),
+        }
+
+
+def begin(scope: Scope, now: float) -> Record:
+    """A record for a new request: the caller's id when it is sane, the digest of its credential."""
+    asked = header(scope, b"x-request-id") or ""
+    request_id = asked if SANE_ID.fullmatch(asked) else uuid.uuid4().hex
+    return Record(request_id, tenant(header(scope, b"authorization")), now, scope["path"])
+
+
+def tenant(credential: str | None) -> str:
+    """Who shares a cache partition: callers with the same credential, by its digest; all callers without one."""
+    return hashlib.sha256(credential.encode()).hexdigest()[:16] if credential else ANONYMOUS
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)

@@ -1,0 +1,49 @@
+"""What a contract means to the guard: compiled policies, templates by id, and who gets which configuration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llmops_sidecars.contract import Configuration, Contract, Template
+from llmops_sidecars.guard.policy import CompiledPolicy, compile_policy
+
+SHARES = 100
+
+
+@dataclass(frozen=True)
+class Served:
+    """One configuration, ready for use."""
+
+    configuration: Configuration
+    policy: CompiledPolicy
+    templates: Mapping[str, Template]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A contract, ready for use."""
+
+    contract: Contract
+    served: tuple[Served, ...]
+
+
+def build(contract: Contract) -> Serving:
+    """Compile a contract; raises ContractError that names the pattern which cannot be used."""
+    return Serving(contract, tuple(_served(configuration) for configuration in contract.configurations))
+
+
+def choose(serving: Serving, caller: str) -> Served:
+    """The configuration for a caller: always the same one while the weights stay, by weight over many callers."""
+    share = int.from_bytes(hashlib.sha256(caller.encode()).digest()[:8], "big") % SHARES
+    for served in serving.served:
+        share -= served.configuration.weight
+        if share < 0:
+            return served
+    return serving.served[-1]
+
+
+def _served(configuration: Configuration) -> Served:
+    templates = {template.id: template for template in configuration.templates}
+    return Served(configuration, compile_policy(configuration.policy), templates)

@@ -1,0 +1,1 @@
+"""Prompt templates: what authors write, with callers' values in it."""
