@@ -24,13 +24,14 @@ Spec = TypeVar("Spec", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is used of an object's metadata; `generation` counts changes of the spec."""
+    """What is used of an object's metadata; `generation` counts changes of the spec, `deleting` is for good."""
 
     name: str
     namespace: str
     uid: str = ""
     generation: int = 0
     annotations: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def metadata(document: Document) -> Metadata:
         uid=found.get("uid", ""),
         generation=found.get("generation", 0),
         annotations=found.get("annotations") or {},
+        deleting="deletionTimestamp" in found,
     )
 
 
@@ -183,17 +185,25 @@ def _spec(document: object, model: type[Spec]) -> Spec | Invalid:
 
 def _complaint(location: tuple[int | str, ...], message: str) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return f"spec{path}: {message}"
+    return f"spec{path}: {message.removeprefix('Value error, ')}"
+
+
+def controller(document: Document) -> Document | None:
+    """The owner reference of the object's controller."""
+    owners = document["metadata"].get("ownerReferences") or ()
+    return next((owner for owner in owners if owner.get("controller")), None)
 
 
 def owned_by(document: Document, uid: str) -> bool:
     """Whether the object's controller is the object of that uid."""
-    owners = document["metadata"].get("ownerReferences") or ()
-    return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
+    owner = controller(document)
+    return owner is not None and owner.get("uid") == uid
 
 
-def is_instance(document: Document, deployment: str) -> bool:
-    """Whether the object carries the labels of that LLMDeployment's children."""
-    labels = document["metadata"].get("labels") or {}
-    wanted = {names.LABEL_INSTANCE: deployment, names.LABEL_MANAGED_BY: names.MANAGED_BY}
-    return all(labels.get(key) == value for key, value in wanted.items())
+def lost_by_us(document: Document, deployment: str) -> bool:
+    """Whether the object was made for that LLMDeployment by this operator, and somebody took its owner away."""
+    metadata = document["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    ours = {names.LABEL_INSTANCE: deployment, names.LABEL_MANAGED_BY: names.MANAGED_BY}
+    marked = names.ANNOTATION_INTENT in annotations and all(labels.get(key) == value for key, value in ours.items())
+    return marked and controller(document) is None

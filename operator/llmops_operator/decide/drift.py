@@ -7,10 +7,10 @@ add beside them stays unseen. What the server rewrites (quantities, defaults, em
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from llmops_operator import names
+from llmops_operator.api.units import to_number
 from llmops_operator.world import Document
 
 _KEYS = {
@@ -29,28 +29,22 @@ _WHOLE = frozenset({"matchLabels", "namespaceSelector", "nodeSelector", "podSele
 """Maps that are one value: one more entry selects other pods."""
 
 _QUANTITIES = frozenset({"limits", "requests"})
-_SUFFIXES = {
-    **{
-        suffix: Decimal(10) ** (3 * power)
-        for power, suffix in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)
-    },
-    **{suffix: Decimal(2) ** (10 * power) for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
-}
 
 
 def needs_apply(live: Document | None, desired: Document) -> str | None:
     """Why the desired object must be applied, or None when the live one holds all of it."""
     if live is None:
         return "it does not exist"
-    if _intent(live) != _intent(desired):
+    if intent(live) != intent(desired):
         return "what is wanted changed"
     changed = _difference(live, desired, "")
     return None if changed is None else f"{changed.removeprefix('.')} was changed by somebody else"
 
 
-def _intent(document: Document) -> str | None:
-    intent: str | None = (document["metadata"].get("annotations") or {}).get(names.ANNOTATION_INTENT)
-    return intent
+def intent(document: Document) -> str | None:
+    """The digest of what was last applied to a live object, or is to be applied."""
+    found: str | None = (document["metadata"].get("annotations") or {}).get(names.ANNOTATION_INTENT)
+    return found
 
 
 def _difference(live: Any, desired: Any, path: str) -> str | None:
@@ -110,12 +104,7 @@ def _first(found: Any) -> str | None:
 
 
 def _same_quantity(live: object, desired: object) -> bool:
-    if live is None or desired is None:
+    try:
+        return to_number(str(live)) == to_number(str(desired))
+    except ValueError:  # a form that we never write
         return live == desired
-    return _quantity(str(live)) == _quantity(str(desired))
-
-
-def _quantity(text: str) -> Decimal:
-    """The number of a Kubernetes quantity such as 500m, 1.5 or 64Gi."""
-    digits = text.rstrip("EGKMPTikmnu")
-    return Decimal(digits) * _SUFFIXES[text.removeprefix(digits)]

@@ -15,8 +15,14 @@ import math
 from typing import Any
 
 from llmops_operator import names
-from llmops_operator.api.common import to_bytes
-from llmops_operator.api.llmdeployment import HuggingFaceSource, ModelRepositoryEngine, TensorRTLLMEngine, VLLMEngine
+from llmops_operator.api.llmdeployment import (
+    Cache,
+    HuggingFaceSource,
+    ModelRepositoryEngine,
+    TensorRTLLMEngine,
+    VLLMEngine,
+)
+from llmops_operator.api.units import to_bytes
 from llmops_operator.desired import paths, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.volumes import (
@@ -172,7 +178,8 @@ def _resources(request: str, limit: int) -> Document:
 
 
 def _cache_memory(facts: Facts) -> int:
-    entries = to_bytes(facts.spec.cache.max_bytes) if facts.spec.cache else 0
+    """MiB; a deployment without a cache has room for one too, so that switching it on restarts no pod."""
+    entries = to_bytes((facts.spec.cache or Cache()).max_bytes)
     return CACHE_MEMORY + math.ceil(entries * 1.5 / MEBIBYTE)
 
 

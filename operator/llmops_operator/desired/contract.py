@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
-from llmops_operator.api.common import to_bytes, to_seconds
 from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.llmdeployment import (
     Cache,
@@ -15,6 +14,7 @@ from llmops_operator.api.llmdeployment import (
     VLLMEngine,
 )
 from llmops_operator.api.prompttemplate import InferenceParameters
+from llmops_operator.api.units import to_bytes, to_seconds
 from llmops_operator.desired import paths, revision, triton
 from llmops_operator.desired.facts import EngineSpec, Facts, Policy
 from llmops_sidecars import contract

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api.llmdeployment import Cache
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy, engine_of
 
@@ -39,7 +40,7 @@ def engine_digest(spec: LLMDeploymentSpec) -> str:
             "resources": content(spec.resources) or {},
             "scheduling": content(spec.scheduling) or {},
             "requestSeconds": spec.limits.request_seconds,
-            "cacheBytes": spec.cache.max_bytes if spec.cache else None,
+            "cacheBytes": (spec.cache or Cache()).max_bytes,
         }
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import yaml
 
@@ -100,7 +101,7 @@ def llmapi_arguments(engine: TensorRTLLMEngine) -> str:
         "max_batch_size": engine.max_batch_size,
         **({"max_seq_len": engine.max_sequence_length} if engine.max_sequence_length else {}),
     }
-    arguments = dict(engine.arguments)
+    arguments: dict[str, Any] = dict(engine.arguments)
     memory = {"free_gpu_memory_fraction": float(engine.kv_cache_fraction), **arguments.pop("kv_cache_config", {})}
     told = {"max_batch_size": 0, "decoupled": True}  # the engine batches, and without `decoupled` nothing streams
     return yaml.safe_dump({**document, **arguments, "kv_cache_config": memory, "triton_config": told}, sort_keys=False)

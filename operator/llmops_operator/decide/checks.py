@@ -1,0 +1,140 @@
+"""Reasons not to touch anything: an ordered list of small checks, of which the first that finds something counts.
+
+What one object can say about itself is in its schema and its model (`api`); here stands what needs other objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from llmops_operator import names
+from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.decide.values import Hold
+from llmops_operator.desired import paths
+from llmops_operator.world import Document, Invalid, World, controller, lost_by_us, owned_by
+
+SPEC_INVALID, DELETING = "SpecInvalid", "Deleting"
+TEMPLATE_NOT_FOUND, TEMPLATE_INVALID = "TemplateNotFound", "TemplateInvalid"
+POLICY_NOT_FOUND, POLICY_INVALID = "PolicyNotFound", "PolicyInvalid"
+NAME_TAKEN, PREDECESSOR_LEAVING = "NameTaken", "PredecessorLeaving"
+CONFIGURATION_TOO_LARGE = "ConfigurationTooLarge"
+
+CONFIG_MAP_BYTES = 1024 * 1024
+"""What the API server takes as the data of a ConfigMap."""
+
+_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+
+SpecCheck = Callable[[World, LLMDeploymentSpec], Hold | None]
+ChildCheck = Callable[[World, Sequence[Document]], Hold | None]
+
+
+def first_hold(world: World) -> Hold | None:
+    """What is wrong with the spec or with what it names."""
+    if world.deployment.metadata.deleting:
+        return Hold(DELETING, "it is being deleted; its children go with it", terminal=False)
+    spec = world.deployment.spec
+    if isinstance(spec, Invalid):
+        return Hold(SPEC_INVALID, f"correct the spec: {spec.reason}", terminal=True)
+    return next((hold for check in SPEC_CHECKS if (hold := check(world, spec))), None)
+
+
+def first_child_hold(world: World, children: Sequence[Document]) -> Hold | None:
+    """What keeps these children from being applied."""
+    return next((hold for check in CHILD_CHECKS if (hold := check(world, children))), None)
+
+
+def template_problem(spec: PromptTemplateSpec) -> str | None:
+    """What is wrong with a template that can be read."""
+    known = {variable.name for variable in spec.variables}
+    for place, message in enumerate(spec.messages):
+        for name in _PLACEHOLDER.findall(message.content):
+            if name not in known:
+                return f"spec.messages[{place}]: {{{{ {name} }}}} has no entry in spec.variables; add one or correct it"
+    return None
+
+
+def _templates_exist(world: World, spec: LLMDeploymentSpec) -> Hold | None:
+    return _missing(names.PROMPT_TEMPLATE, TEMPLATE_NOT_FOUND, _template_names(spec), world.templates)
+
+
+def _templates_work(world: World, spec: LLMDeploymentSpec) -> Hold | None:
+    for name in _template_names(spec):
+        template = world.templates[name].spec
+        problem = template.reason if isinstance(template, Invalid) else template_problem(template)
+        if problem is not None:
+            return Hold(TEMPLATE_INVALID, f"correct {names.PROMPT_TEMPLATE} {name}: {problem}", terminal=True)
+    return None
+
+
+def _policy_exists(world: World, spec: LLMDeploymentSpec) -> Hold | None:
+    wanted = (spec.guard.policy_ref.name,) if spec.guard else ()
+    return _missing(names.GUARD_POLICY, POLICY_NOT_FOUND, wanted, world.policies)
+
+
+def _policy_works(world: World, spec: LLMDeploymentSpec) -> Hold | None:
+    if spec.guard is None:
+        return None
+    name = spec.guard.policy_ref.name
+    policy = world.policies[name].spec
+    if not isinstance(policy, Invalid):
+        return None
+    return Hold(POLICY_INVALID, f"correct {names.GUARD_POLICY} {name}: {policy.reason}", terminal=True)
+
+
+def _names_are_free(world: World, children: Sequence[Document]) -> Hold | None:
+    found = (world.child(one["kind"], one["metadata"]["name"]) for one in children)
+    return next((hold for live in found if live is not None and (hold := _foreign(world, live))), None)
+
+
+def _configuration_fits(_: World, children: Sequence[Document]) -> Hold | None:
+    largest = max((len(document.encode()) for document in _contracts(children)), default=0)
+    if largest <= CONFIG_MAP_BYTES:
+        return None
+    message = f"templates and policy take {largest} bytes together, a ConfigMap holds {CONFIG_MAP_BYTES}: use fewer"
+    return Hold(CONFIGURATION_TOO_LARGE, message, terminal=True)
+
+
+SPEC_CHECKS: tuple[SpecCheck, ...] = (
+    _templates_exist,  # a template that is named and not there
+    _templates_work,  # a template that no request could use
+    _policy_exists,  # a policy that is named and not there
+    _policy_works,  # a policy that the guard could not run
+)
+
+CHILD_CHECKS: tuple[ChildCheck, ...] = (
+    _configuration_fits,  # what no ConfigMap can hold
+    _names_are_free,  # somebody else's object where ours would be
+)
+
+
+def _template_names(spec: LLMDeploymentSpec) -> tuple[str, ...]:
+    return tuple(reference.name for reference in spec.prompts.templates) if spec.prompts else ()
+
+
+def _missing(kind: str, reason: str, wanted: Sequence[str], found: Mapping[str, Any]) -> Hold | None:
+    """References come and go in any order when a folder is applied, so a missing one is waited for."""
+    absent = [name for name in wanted if name not in found]
+    if not absent:
+        return None
+    message = f"create the {kind} {', '.join(absent)} in this namespace, or take it out of the spec"
+    return Hold(reason, message, terminal=False)
+
+
+def _foreign(world: World, live: Document) -> Hold | None:
+    deployment = world.deployment.metadata
+    if owned_by(live, deployment.uid) or lost_by_us(live, deployment.name):
+        return None
+    what = f"{live['kind']} {live['metadata']['name']}"
+    owner = controller(live)
+    if owner is not None and (owner.get("kind"), owner.get("name")) == (names.LLM_DEPLOYMENT, deployment.name):
+        message = f"{what} belongs to a deleted LLMDeployment of this name and will be gone in a moment"
+        return Hold(PREDECESSOR_LEAVING, message, terminal=False)
+    message = f"{what} exists and is not ours: delete or rename it, or give this LLMDeployment another name"
+    return Hold(NAME_TAKEN, message, terminal=True)
+
+
+def _contracts(children: Sequence[Document]) -> Iterator[str]:
+    found = (child.get("data", {}).get(paths.CONTRACT_KEY) for child in children)
+    return (document for document in found if document is not None)

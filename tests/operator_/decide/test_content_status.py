@@ -1,0 +1,63 @@
+"""The statuses of templates and policies."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from llmops_operator.api import GuardPolicySpec, GuardPolicyStatus, PromptTemplateSpec, PromptTemplateStatus
+from llmops_operator.decide.status import policy_status, template_status
+from llmops_operator.desired.revision import version
+from llmops_operator.world import Resource, resource
+from tests.operator_.decide.worlds import NOW, POLICY, TEMPLATE, kind
+
+
+def template(spec: object, **more: Any) -> Resource[PromptTemplateSpec]:
+    return resource(kind("support", spec) | more, PromptTemplateSpec)
+
+
+def policy(spec: object) -> Resource[GuardPolicySpec]:
+    return resource(kind("strict", spec), GuardPolicySpec)
+
+
+def test_a_template_that_works_is_ready_with_its_version() -> None:
+    status = template_status(template(TEMPLATE), NOW)
+    PromptTemplateStatus.model_validate(status)
+    assert status["version"] == version(PromptTemplateSpec.model_validate(TEMPLATE))
+    assert [(one["type"], one["status"]) for one in status["conditions"]] == [("Ready", "True")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({}, "spec.messages"),
+        ({"messages": [{"role": "user", "content": "{{ a }}"}]}, "{{ a }} has no entry in spec.variables"),
+    ],
+    ids=["unreadable", "unusable"],
+)
+def test_a_template_that_does_not_work_is_stalled(spec: object, words: str) -> None:
+    status = template_status(template(spec), NOW)
+    PromptTemplateStatus.model_validate(status)
+    assert status["version"] == ""
+    assert [(one["type"], one["status"]) for one in status["conditions"]] == [("Ready", "False"), ("Stalled", "True")]
+    assert words in status["conditions"][0]["message"]
+
+
+def test_a_policy_that_works_is_ready_with_its_version() -> None:
+    status = policy_status(policy(POLICY), NOW)
+    GuardPolicyStatus.model_validate(status)
+    assert status["version"]
+    assert [one["reason"] for one in status["conditions"]] == ["Valid"]
+
+
+def test_a_policy_that_cannot_be_read_is_stalled() -> None:
+    status = policy_status(policy({"input": [{}]}), NOW)
+    GuardPolicyStatus.model_validate(status)
+    assert "spec.input[0]" in status["conditions"][1]["message"]
+
+
+def test_a_status_that_stays_is_not_written_again() -> None:
+    first = template_status(template(TEMPLATE), NOW)
+    assert template_status(template(TEMPLATE, status=first), NOW + timedelta(hours=1)) == first
