@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -129,6 +130,7 @@ def _load(chosen: Settings, options: argparse.Namespace) -> int:
 def _relay(chosen: Settings, options: argparse.Namespace) -> int:
     opened = sandbox.relay(sandbox.require(chosen), options.local, options.address)
     print(f"127.0.0.1:{opened.port} -> {options.address}", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return opened.process.wait()
     finally:

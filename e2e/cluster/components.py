@@ -69,10 +69,10 @@ def stop(node: Node, name: str, number: signal.Signals = signal.SIGTERM) -> None
         raise ClusterError(f"{name} still runs {STOP_SECONDS} s after {number.name}")
 
 
-def running(name: str) -> bool:
-    """Whether a component runs."""
-    known = _recorded(name)
-    return known is not None and known.alive()
+def ended() -> list[str]:
+    """The components that were started and run no more."""
+    names = sorted(path.name for path in paths.PROCESSES.glob("*"))
+    return [name for name in names if (known := _recorded(name)) and not known.alive()]
 
 
 def _line(node: Node, name: str) -> list[str]:

@@ -171,10 +171,16 @@ def dns_answers() -> bool:
 
 
 def wait(what: str, condition: Callable[[], bool]) -> None:
-    """Wait for it; raises ClusterError when it takes too long."""
+    """Wait for it; raises ClusterError when it takes too long or a component has ended meanwhile."""
     start = time.monotonic()
-    if not processes.wait_until(WAIT, condition):
+
+    def over() -> bool:
+        return bool(components.ended()) or condition()
+
+    if not processes.wait_until(WAIT, over):
         raise ClusterError(f"no {what} within {WAIT:.0f} s")
+    if components.ended():
+        raise ClusterError(f"{', '.join(components.ended())} ended before there was: {what}")
     print(f"{what} after {time.monotonic() - start:.2f} s", flush=True)
 
 
@@ -198,4 +204,7 @@ def reap_for_ever() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except ClusterError as error:
+        sys.exit(f"error: {error}")

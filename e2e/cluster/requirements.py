@@ -29,7 +29,6 @@ class Requirement:
 
 CLUSTER = (
     Requirement("unshare", "util-linux"),
-    Requirement("nsenter", "util-linux"),
     Requirement("mount", "mount"),
     Requirement("ip", "iproute2"),
     Requirement("iptables", "iptables"),

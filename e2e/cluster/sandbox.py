@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 import shutil
 import signal
 import socket
@@ -24,9 +24,8 @@ AWAITED = {"": "first processes", "credentials": "API server", "api-server": "no
 UP_SECONDS = 180.0
 DOWN_SECONDS = 30.0
 LOG_LINES = 5
-LONGEST_STATE = 900
 NAMESPACES = ("net", "mount", "pid", "uts", "ipc")
-TO_DIRECTORY = 'cd "$1" && shift && exec "$@"'
+ENTER = Path(__file__).parent / "enter.py"
 
 
 def up(settings: Settings) -> State:
@@ -76,13 +75,8 @@ def require(settings: Settings) -> State:
 
 def enter(cluster: State, variables: Mapping[str, str]) -> list[str]:
     """An argv prefix: what follows runs inside, in the caller's directory, with these variables beside the caller's."""
-    flags = " ".join(f"--{name}" for name in NAMESPACES)
-    assignments = " ".join(shlex.quote(f"{name}={value}") for name, value in variables.items())
-    script = (
-        f"here=$(pwd -P) && exec nsenter -t {_first_process(cluster)} {flags} -- "
-        f'env {assignments} sh -c {shlex.quote(TO_DIRECTORY)} - "$here" "$@"'
-    )
-    return ["sh", "-c", script, "enter"]
+    assignments = [f"{name}={value}" for name, value in variables.items()]
+    return [sys.executable, "-I", str(ENTER), str(_first_process(cluster)), *assignments, "--"]
 
 
 def variables(cluster: State, path: str) -> dict[str, str]:
@@ -99,20 +93,27 @@ def variables(cluster: State, path: str) -> dict[str, str]:
 def call(cluster: State, command: Sequence[str]) -> str:
     """Run a command inside and return what it prints; raises ClusterError with its last words."""
     prefix = enter(cluster, variables(cluster, requirements.SYSTEM_PATH))
-    done = subprocess.run([*prefix, *command], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
-        raise ClusterError(f"{Path(command[0]).name}: {said[-1]}")
-    return done.stdout
+    return _call([*prefix, *command], os.environ, Path(command[0]).name)
 
 
 def component(cluster: State, verb: str, name: str, signal_name: str = "TERM") -> None:
     """Start or stop one of the node's processes; raises ClusterError."""
     facts = [cluster.name, str(cluster.port), str(cluster.bin)]
-    call(
-        cluster,
-        ["env", "-u", "KUBECONFIG", sys.executable, "-m", "e2e.cluster.components", *facts, verb, name, signal_name],
-    )
+    command = [sys.executable, "-m", "e2e.cluster.components", *facts, verb, name, signal_name]
+    _call([*enter(cluster, {}), *command], _environment(cluster.bin), verb)
+
+
+def _call(command: Sequence[str], environment: Mapping[str, str], name: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
+        raise ClusterError(f"{name}: {said[-1]}")
+    return done.stdout
+
+
+def _environment(programs: Path) -> dict[str, str]:
+    """The node's own: nothing of the caller's gets in."""
+    return {"PATH": f"{programs}:{requirements.SYSTEM_PATH}", "HOME": str(node_paths.HOME), "LANG": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _start(settings: Settings, image: Path, step: progress.Step) -> State:
         started = subprocess.Popen(
             [*_unshare(), sys.executable, "-m", "e2e.cluster.node", *facts],
             cwd=ROOT,
-            env={"PATH": f"{settings.bin}:{requirements.SYSTEM_PATH}", "HOME": str(node_paths.HOME), "LANG": "C.UTF-8"},
+            env=_environment(settings.bin),
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -189,17 +190,16 @@ def _await_ready(settings: Settings, sandbox: Process, step: progress.Step) -> N
 
     in_time = processes.wait_until(UP_SECONDS, over)
     if not (settings.state / "reached" / "ready").exists():
-        why = "its first process ended" if in_time else f"it is not ready after {UP_SECONDS:.0f} s"
-        raise ClusterError(
-            f"cluster {settings.name} did not come up: {why}; all logs: {settings.logs}\n{_tails(settings)}"
-        )
+        why = last_words(settings.state / "log") if in_time else f"it is not ready after {UP_SECONDS:.0f} s"
+        raise ClusterError(f"cluster {settings.name} did not come up: {why}\nall logs are kept in {settings.logs}")
 
 
-def _tails(settings: Settings) -> str:
-    """The last lines of each log, the node's own last."""
-    logs = sorted((settings.state / "log").glob("*.log"), key=lambda path: path.name == "node.log")
-    texts = {path.name: path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:] for path in logs}
-    return "\n".join(f"{name}: {line[:300]}" for name, lines in texts.items() for line in lines)
+def last_words(logs: Path) -> str:
+    """Why the node ended: its own last line, and the last lines of the components that it names."""
+    lines = {path.stem: path.read_text(encoding="utf-8", errors="replace").splitlines() for path in logs.glob("*.log")}
+    reason = (lines.pop("node", None) or ["its first process ended in silence"])[-1].removeprefix("error: ")
+    named = {name: said[-LOG_LINES:] for name, said in lines.items() if name in reason}
+    return "\n".join([reason, *(f"{name}: {line[:300]}" for name, said in named.items() for line in said)])
 
 
 def _first_process(cluster: State) -> int:
