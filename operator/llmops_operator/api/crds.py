@@ -174,7 +174,7 @@ def _schema(resource: Resource) -> Document:
                 "properties": {"name": {"type": "string", "maxLength": MAX_NAME, "pattern": NAME}},
             },
             "spec": structural(resource.spec),
-            "status": structural(resource.status),
+            "status": structural(resource.status, defaults=False),
         },
     }
 

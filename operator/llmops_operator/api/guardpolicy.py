@@ -6,14 +6,15 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 import re2
-from pydantic import Field, model_validator
+from pydantic import Field, StrictInt, model_validator
 
-from llmops_operator.api.common import CONDITIONS, Condition, Duration, Model, chosen, rules
+from llmops_operator.api.common import Conditions, Duration, Model, chosen
+from llmops_operator.api.rules import FieldRule, Unique, rules, seconds_between
 
 ONE_RULE = "give exactly one of pii, secrets, patterns"
 QUIET = re2.Options()
 QUIET.log_errors = False  # or the library writes to stderr by itself
-UNREADABLE = "expression is not a regular expression in RE2's syntax"
+UNREADABLE = "must be a regular expression in RE2's syntax, which has no look-around and no back-references"
 
 
 class RuleAction(StrEnum):
@@ -43,7 +44,7 @@ class PiiKind(StrEnum):
 class Pii(Model):
     """Personal data."""
 
-    entities: Annotated[list[PiiKind], Field(min_length=1, max_length=16)] = Field(
+    entities: Annotated[list[PiiKind], Field(min_length=1, max_length=16), Unique()] = Field(
         default_factory=lambda: list(PiiKind), description="Which kinds; all when left out."
     )
     action: RuleAction = Field(default=RuleAction.MASK, description="What a finding does.")
@@ -55,24 +56,31 @@ class Secrets(Model):
     action: RuleAction = Field(default=RuleAction.BLOCK, description="What a finding does.")
 
 
+def _readable(expression: str) -> bool:
+    """Raises ValueError with RE2's own words, which say where the trouble is."""
+    try:
+        re2.compile(expression, QUIET)
+    except re2.error as error:
+        words = error.args[0]
+        raise ValueError(f"{UNREADABLE}: {words.decode() if isinstance(words, bytes) else words}") from error
+    return True
+
+
+Expression = Annotated[
+    str,
+    Field(min_length=1, max_length=1024),
+    FieldRule("''.matches(self) || !''.matches(self)", _readable, UNREADABLE),
+]
+
+
 class NamedPattern(Model):
     """One expression of your own."""
-
-    model_config = rules(("''.matches(self.expression) || !''.matches(self.expression)", UNREADABLE))
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_]*$", max_length=63)] = Field(
         description="What a refusal tells the caller."
     )
-    expression: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="A regular expression, RE2.")
+    expression: Expression = Field(description="A regular expression in RE2's syntax; (?i) ignores case.")
     action: RuleAction = Field(default=RuleAction.BLOCK, description="What a finding does.")
-
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        try:
-            re2.compile(self.expression, QUIET)
-        except re2.error as error:
-            raise ValueError(f"{UNREADABLE}: {error}") from error
-        return self
 
 
 class PolicyRule(Model):
@@ -82,7 +90,7 @@ class PolicyRule(Model):
 
     pii: Pii | None = Field(default=None, description="Personal data.")
     secrets: Secrets | None = Field(default=None, description="Keys, tokens and passwords.")
-    patterns: Annotated[list[NamedPattern], Field(min_length=1, max_length=100)] | None = Field(
+    patterns: Annotated[list[NamedPattern], Field(min_length=1, max_length=100), Unique("name")] | None = Field(
         default=None, description="Expressions of your own."
     )
 
@@ -96,8 +104,10 @@ class PolicyRule(Model):
 class Stream(Model):
     """How much of a streamed answer is held back until it has been checked."""
 
-    hold_back_characters: int = Field(default=256, ge=16, le=4096, description="At most so many characters.")
-    hold_back_time: Duration = Field(default="250ms", description="At most so long, once it is known to be harmless.")
+    hold_back_characters: StrictInt = Field(default=256, ge=16, le=4096, description="At most so many characters.")
+    hold_back_time: Annotated[Duration, seconds_between("10ms", "10s")] = Field(
+        default="250ms", description="At most so long, once it is known to be harmless; 10ms to 10s."
+    )
 
 
 class GuardPolicySpec(Model):
@@ -120,6 +130,4 @@ class GuardPolicyStatus(Model):
 
     observed_generation: int = Field(default=0, ge=0, description="The generation that this speaks about.")
     version: str = Field(default="", max_length=64, description="The digest of the content.")
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
-        default_factory=list, description="What is well and what is not.", json_schema_extra=CONDITIONS
-    )
+    conditions: Conditions = Field(default_factory=list, description="What is well and what is not.")

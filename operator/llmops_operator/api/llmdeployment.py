@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, StrictInt, model_validator
 
 from llmops_operator.api.common import (
-    CONDITIONS,
-    Condition,
+    Conditions,
     DecimalText,
     Duration,
     Image,
     Model,
     Name,
+    ObjectName,
     ObjectReference,
     Quantity,
     SecretKey,
     chosen,
-    rules,
 )
+from llmops_operator.api.rules import FieldRule, Unique, amount_between, rules, seconds_between, share
 
 ModelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
-RelativePath = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
-AbsolutePath = Annotated[str, Field(max_length=512, pattern=r"^(/[A-Za-z0-9._-]+)+$")]
+_STAYS_INSIDE = FieldRule(
+    "!('..' in self.split('/'))",
+    lambda path: ".." not in path.split("/"),
+    "a path must not climb with ..",
+)
+RelativePath = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"), _STAYS_INSIDE]
+AbsolutePath = Annotated[str, Field(max_length=512, pattern=r"^(/[A-Za-z0-9._-]+)+$"), _STAYS_INSIDE]
 Url = Annotated[str, Field(max_length=1024, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+
+Parallel = Annotated[StrictInt, Field(ge=1, le=64)]
+Seconds = Annotated[StrictInt, Field(ge=1, le=3600)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+LABEL_KEY = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LabelKey = Annotated[str, Field(max_length=317, pattern=LABEL_KEY)]
 
 ONE_SOURCE = "give exactly one of huggingFace, volume, image"
 AT_MOST_ONE = (
     "[has(self.tensorRTLLM), has(self.vLLM), has(self.modelRepository), has(self.external)].filter(x, x).size() <= 1"
 )
+VALUE_OF_EXISTS = "a value goes with the operator Equal; Exists takes none"
+UNKNOWN_DEFAULT = "default must be one of templates"
 ONE_ENGINE = "give at most one of tensorRTLLM, vLLM, modelRepository, external"
-NO_DOTS = "a path must not climb with .."
 
 
 class HuggingFaceSource(Model):
     """A model on the Hugging Face hub, fetched once per pod at a pinned commit."""
 
-    repository: Annotated[str, Field(max_length=192, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")] = Field(
-        description="Owner and name, such as meta-llama/Llama-3.1-8B-Instruct."
-    )
+    repository: Annotated[
+        str, Field(max_length=192, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
+    ] = Field(description="Owner and name, such as meta-llama/Llama-3.1-8B-Instruct.")
     revision: Annotated[str, Field(max_length=40, pattern=r"^[0-9a-f]{40}$")] = Field(
         description="The commit, 40 hexadecimal digits. A branch or tag could change under running pods."
     )
@@ -50,16 +64,8 @@ class HuggingFaceSource(Model):
 class VolumeSource(Model):
     """A directory of a volume, mounted read-only."""
 
-    model_config = rules(("!has(self.path) || !self.path.contains('..')", NO_DOTS))
-
-    claim_name: Name = Field(description="The PersistentVolumeClaim.")
+    claim_name: ObjectName = Field(description="The PersistentVolumeClaim.")
     path: RelativePath | None = Field(default=None, description="The directory in it; its root by default.")
-
-    @model_validator(mode="after")
-    def _climbs_not(self) -> Self:
-        if self.path is not None and ".." in self.path:
-            raise ValueError(NO_DOTS)
-        return self
 
 
 class PullPolicy(StrEnum):
@@ -104,39 +110,76 @@ class ServedModel(Model):
     source: ModelSource | None = Field(default=None, description="Where its files come from.")
 
 
-Arguments = Annotated[dict[str, Any], Field(max_length=64)]
+Arguments = Annotated[dict[str, JsonValue], Field(max_length=64)]
+PRESERVE: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 class TensorRTLLMEngine(Model):
     """Triton with TensorRT-LLM's llmapi model."""
 
     image: Image | None = Field(default=None, description="Triton's image; the operator's default when left out.")
-    tensor_parallel_size: int = Field(default=1, ge=1, le=64, description="GPUs that share each layer.")
-    pipeline_parallel_size: int = Field(default=1, ge=1, le=64, description="Groups of GPUs that share the layers.")
-    max_batch_size: int = Field(default=64, ge=1, le=4096, description="Sequences that run at once in one pod.")
-    max_sequence_length: int | None = Field(
+    tensor_parallel_size: Parallel = Field(default=1, description="GPUs that share each layer.")
+    pipeline_parallel_size: Parallel = Field(default=1, description="Groups of GPUs that share the layers.")
+    max_batch_size: StrictInt = Field(default=64, ge=1, le=4096, description="Sequences that run at once in one pod.")
+    max_sequence_length: StrictInt | None = Field(
         default=None, ge=16, le=10_000_000, description="Prompt and answer together, in tokens; the model's by default."
     )
-    kv_cache_fraction: DecimalText = Field(
-        default="0.9", description="The share of the GPU memory left by the weights that the KV cache takes."
+    kv_cache_fraction: Annotated[DecimalText, share()] = Field(
+        default="0.9", description="The share of the GPU memory left by the weights that the KV cache takes, as text."
     )
     arguments: Arguments = Field(
         default_factory=dict,
         description="Further keys of model.yaml, as TensorRT-LLM's LLM class names them.",
-        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+        json_schema_extra=PRESERVE,
     )
+
+    @model_validator(mode="after")
+    def _arguments_are_further_ones(self) -> Self:
+        _require_further(self.arguments, TENSORRT_LLM_KEYS)
+        memory = self.arguments.get("kv_cache_config", {})
+        if not isinstance(memory, dict):
+            raise ValueError("arguments.kv_cache_config must be an object")  # noqa: TRY004 - pydantic takes no other
+        _require_further(memory, {"free_gpu_memory_fraction": "kvCacheFraction"})
+        return self
 
 
 class VLLMEngine(Model):
     """Triton with the vLLM backend."""
 
     image: Image | None = Field(default=None, description="Triton's image; the operator's default when left out.")
-    tensor_parallel_size: int = Field(default=1, ge=1, le=64, description="GPUs that share each layer.")
+    tensor_parallel_size: Parallel = Field(default=1, description="GPUs that share each layer.")
     arguments: Arguments = Field(
         default_factory=dict,
         description="Further engine arguments of vLLM, as model.json names them.",
-        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+        json_schema_extra=PRESERVE,
     )
+
+    @model_validator(mode="after")
+    def _arguments_are_further_ones(self) -> Self:
+        _require_further(self.arguments, VLLM_KEYS)
+        return self
+
+
+TENSORRT_LLM_KEYS = {
+    "model": "model.source",
+    "tensor_parallel_size": "tensorParallelSize",
+    "pipeline_parallel_size": "pipelineParallelSize",
+    "max_batch_size": "maxBatchSize",
+    "max_seq_len": "maxSequenceLength",
+    "triton_config": "the operator",
+}
+VLLM_KEYS = {
+    "model": "model.source",
+    "tensor_parallel_size": "tensorParallelSize",
+    "pipeline_parallel_size": "tensorParallelSize",
+}
+"""Arguments that a field decides, so that resources and arguments cannot disagree; by the field's name."""
+
+
+def _require_further(arguments: Mapping[str, JsonValue], decided: Mapping[str, str]) -> None:
+    """Raises ValueError for an argument that a field decides. The server cannot check it: it knows no key of these."""
+    for key in sorted(arguments.keys() & decided.keys()):
+        raise ValueError(f"arguments.{key} must be left out: {decided[key]} decides it")
 
 
 class Protocol(StrEnum):
@@ -193,15 +236,17 @@ class Engine(Model):
 class Resources(Model):
     """What one pod's engine gets."""
 
-    gpus: int = Field(default=0, ge=0, le=64, description="GPUs of one pod.")
-    gpu_products: Annotated[
-        list[Annotated[str, Field(max_length=63, pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]*$")]], Field(max_length=16)
-    ] = Field(
+    gpus: StrictInt = Field(default=0, ge=0, le=64, description="GPUs of one pod.")
+    gpu_products: Annotated[list[LabelValue], Field(max_length=16), Unique()] = Field(
         default_factory=list, description="Accepted values of the node label nvidia.com/gpu.product; any when empty."
     )
-    cpu: Quantity | None = Field(default=None, description="Cores, such as 8 or 500m.")
-    memory: Quantity | None = Field(default=None, description="Memory, such as 64Gi.")
-    shared_memory: Quantity | None = Field(
+    cpu: Annotated[Quantity, amount_between("1m", "1000")] | None = Field(
+        default=None, description="Cores that are requested, such as 8 or 500m."
+    )
+    memory: Annotated[Quantity, amount_between("1Mi", "64Ti")] | None = Field(
+        default=None, description="Memory that is requested, and the most that is given, such as 64Gi."
+    )
+    shared_memory: Annotated[Quantity, amount_between("1Mi", "64Ti")] | None = Field(
         default=None, description="Size of /dev/shm, which counts as memory; by the number of GPUs when left out."
     )
 
@@ -210,20 +255,21 @@ class Prompts(Model):
     """The prompt templates that requests may name."""
 
     model_config = rules(
-        ("!has(self.default) || self.templates.exists(t, t.name == self.default)", "default must be one of templates")
+        (
+            "!has(self.default) || (has(self.templates) && self.templates.exists(one, one.name == self.default))",
+            UNKNOWN_DEFAULT,
+        )
     )
 
-    templates: Annotated[list[ObjectReference], Field(max_length=64)] = Field(
-        default_factory=list,
-        description="PromptTemplates of the same namespace.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    templates: Annotated[list[ObjectReference], Field(max_length=64), Unique("name")] = Field(
+        default_factory=list, description="PromptTemplates of the same namespace."
     )
     default: Name | None = Field(default=None, description="The one that is used when a request names none.")
 
     @model_validator(mode="after")
     def _known_default(self) -> Self:
         if self.default is not None and self.default not in {one.name for one in self.templates}:
-            raise ValueError("default must be one of templates")
+            raise ValueError(UNKNOWN_DEFAULT)
         return self
 
 
@@ -236,7 +282,9 @@ class Guard(Model):
 class ExactCache(Model):
     """Answers to questions that are the same to the letter."""
 
-    ttl: Duration = Field(default="1h", description="How long an answer is kept.")
+    ttl: Annotated[Duration, seconds_between("1s", "720h")] = Field(
+        default="1h", description="How long an answer is kept, such as 90s or 1h; 1s to 720h."
+    )
 
 
 class Cache(Model):
@@ -245,19 +293,23 @@ class Cache(Model):
     exact: ExactCache | None = Field(
         default=None, description="Keep answers to identical questions; off when left out."
     )
-    max_bytes: Quantity = Field(default="64Mi", description="Memory of one pod for answers.")
+    max_bytes: Annotated[Quantity, amount_between("1Mi", "64Gi")] = Field(
+        default="64Mi", description="Memory of one pod for answers, such as 256Mi; 1Mi to 64Gi."
+    )
 
 
 class Limits(Model):
     """Bounds on what one pod takes on."""
 
-    concurrent_requests: int = Field(default=256, ge=1, le=100_000, description="Requests that run at once.")
-    queued_requests: int = Field(default=64, ge=0, le=100_000, description="Requests that wait; more get a 429.")
-    body_bytes: Quantity = Field(default="1Mi", description="The largest request body; a larger one gets a 413.")
-    output_tokens: int = Field(default=4096, ge=1, le=1_000_000, description="The longest answer, in tokens.")
-    request_seconds: int = Field(default=600, ge=1, le=3600, description="The longest a request may take, in seconds.")
-    first_token_seconds: int = Field(default=60, ge=1, le=3600, description="The longest wait for the first token.")
-    inter_token_seconds: int = Field(default=30, ge=1, le=3600, description="The longest wait between two tokens.")
+    concurrent_requests: StrictInt = Field(default=256, ge=1, le=100_000, description="Requests that run at once.")
+    queued_requests: StrictInt = Field(default=64, ge=0, le=100_000, description="Requests that wait; more get a 429.")
+    body_bytes: Annotated[Quantity, amount_between("1Ki", "64Mi")] = Field(
+        default="1Mi", description="The largest request body; a larger one gets a 413. 1Ki to 64Mi."
+    )
+    output_tokens: StrictInt = Field(default=4096, ge=1, le=1_000_000, description="The longest answer, in tokens.")
+    request_seconds: Seconds = Field(default=600, description="The longest a request may take, in seconds.")
+    first_token_seconds: Seconds = Field(default=60, description="The longest wait for the first token, in seconds.")
+    inter_token_seconds: Seconds = Field(default=30, description="The longest wait between two tokens, in seconds.")
 
 
 class TolerationOperator(StrEnum):
@@ -278,16 +330,31 @@ class TaintEffect(StrEnum):
 class Toleration(Model):
     """A taint of nodes that the pods put up with."""
 
-    key: Annotated[str, Field(max_length=316)] = Field(description="The taint's key.")
+    model_config = rules(("self.operator == 'Equal' || !has(self.value)", VALUE_OF_EXISTS))
+
+    key: LabelKey = Field(description="The taint's key.")
     operator: TolerationOperator = Field(default=TolerationOperator.EXISTS, description="Exists or Equal.")
-    value: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="The value, for Equal.")
+    value: LabelValue | None = Field(default=None, description="The taint's value, for Equal.")
     effect: TaintEffect | None = Field(default=None, description="The taint's effect; all when left out.")
+
+    @model_validator(mode="after")
+    def _value_for_equal(self) -> Self:
+        if self.operator is TolerationOperator.EXISTS and self.value is not None:
+            raise ValueError(VALUE_OF_EXISTS)
+        return self
+
+
+_LABELS = FieldRule(
+    f"self.all(key, key.matches('{LABEL_KEY}'))",
+    lambda labels: all(re.fullmatch(LABEL_KEY, key) for key in labels),
+    "keys must be label keys, such as topology.kubernetes.io/zone",
+)
 
 
 class Scheduling(Model):
     """Which nodes the pods may run on, beside what `resources` asks for."""
 
-    node_selector: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)] = Field(
+    node_selector: Annotated[dict[str, LabelValue], Field(max_length=16), _LABELS] = Field(
         default_factory=dict, description="Labels that a node must have."
     )
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = Field(
@@ -302,8 +369,10 @@ PARALLEL = (
     "self.engine.tensorRTLLM.tensorParallelSize * self.engine.tensorRTLLM.pipelineParallelSize : "
     "has(self.engine) && has(self.engine.vLLM) ? self.engine.vLLM.tensorParallelSize : 1)"
 )
-NEEDS_SOURCE = "this engine needs model.source"
-NEEDS_GPUS = "resources.gpus must be the product of the engine's parallel sizes"
+NEEDS_SOURCE = "a GPU engine needs model.source; tensorRTLLM is the engine when none is given"
+NEEDS_GPUS = (
+    "resources.gpus must be what the engine spreads over: tensorParallelSize * pipelineParallelSize, 1 by default"
+)
 NO_SOURCE = "an external engine has no model.source and no resources"
 
 
@@ -319,7 +388,7 @@ class LLMDeploymentSpec(Model):
     model: ServedModel = Field(description="The model.")
     engine: Engine | None = Field(default=None, description="What runs it; TensorRT-LLM when left out.")
     resources: Resources | None = Field(default=None, description="What one pod's engine gets.")
-    replicas: int = Field(default=1, ge=0, le=1000, description="Pods.")
+    replicas: StrictInt = Field(default=1, ge=0, le=1000, description="Pods.")
     prompts: Prompts | None = Field(default=None, description="Prompt templates that requests may name.")
     guard: Guard | None = Field(default=None, description="What checks prompts and answers; nothing when left out.")
     cache: Cache | None = Field(default=None, description="What is remembered; nothing when left out.")
@@ -357,6 +426,4 @@ class LLMDeploymentStatus(Model):
     url: str = Field(default="", max_length=512, description="Where clients in the cluster reach the API.")
     revision: str = Field(default="", max_length=63, description="What is served, by its digest.")
     configuration: str = Field(default="", max_length=64, description="The digest of the sidecars' configuration.")
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
-        default_factory=list, description="What is well and what is not.", json_schema_extra=CONDITIONS
-    )
+    conditions: Conditions = Field(default_factory=list, description="What is well and what is not.")

@@ -10,12 +10,13 @@ with the field's path; nothing is guessed.
 | `const` | an enum of one |
 | `additionalProperties: false` | nothing: the server prunes |
 | `additionalProperties: true` | nothing, where `x-kubernetes-preserve-unknown-fields` says so; refused elsewhere |
-| `title`, object and list defaults | nothing: defaults of scalars only |
+| `title`, object and list defaults | nothing: defaults of scalars only, told in the description too |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -51,31 +52,49 @@ class NotStructuralError(ValueError):
     """A model that no structural schema can describe; the message starts with the field's path."""
 
 
-def structural(model: type[BaseModel]) -> Schema:
-    """The structural schema of a model; raises NotStructuralError."""
+@dataclass(frozen=True)
+class _Source:
+    """Where references lead, and whether the server shall fill in defaults."""
+
+    definitions: Mapping[str, Schema]
+    defaults: bool
+
+
+def structural(model: type[BaseModel], *, defaults: bool = True) -> Schema:
+    """The structural schema of a model; raises NotStructuralError.
+
+    A status has no `defaults`: what its writer leaves out stays out.
+    """
     schema = model.model_json_schema(by_alias=True)
-    return _rewrite(schema, schema.get("$defs", {}), model.__name__, ())
+    return _rewrite(schema, _Source(schema.get("$defs", {}), defaults), model.__name__, ())
 
 
-def _rewrite(schema: Schema, definitions: Mapping[str, Schema], path: str, above: tuple[str, ...]) -> Schema:
-    schema, above = _resolved(schema, definitions, path, above)
+def _rewrite(schema: Schema, source: _Source, path: str, above: tuple[str, ...]) -> Schema:
+    schema, above = _resolved(schema, source.definitions, path, above)
     unknown = schema.keys() - set(KEPT) - set(HANDLED)
     if unknown:
         raise NotStructuralError(f"{path}: {', '.join(sorted(unknown))} cannot be expressed")
-    if "type" not in schema and not schema.get(PRESERVE):
+    if "type" not in schema:
         raise NotStructuralError(f"{path}: has no type")
     result = {key: schema[key] for key in KEPT if key in schema}
     if "const" in schema:
         result["enum"] = [schema["const"]]
-    if isinstance(schema.get("default"), SCALARS):
-        result["default"] = schema["default"]
+    if source.defaults and isinstance(schema.get("default"), SCALARS):
+        result |= _default(schema)
     if "items" in schema:
-        result["items"] = _rewrite(schema["items"], definitions, f"{path}[]", above)
+        result["items"] = _rewrite(schema["items"], source, f"{path}[]", above)
     if "properties" in schema:
         result["properties"] = {
-            name: _rewrite(one, definitions, f"{path}.{name}", above) for name, one in schema["properties"].items()
+            name: _rewrite(one, source, f"{path}.{name}", above) for name, one in schema["properties"].items()
         }
-    return result | _map_values(schema, definitions, path, above)
+    return result | _map_values(schema, source, path, above)
+
+
+def _default(schema: Schema) -> Schema:
+    """The default, for the server, and in the description, since `kubectl explain` shows nothing else of it."""
+    default = schema["default"]
+    shown = str(default).lower() if isinstance(default, bool) else default
+    return {"default": default, "description": f"{schema.get('description', '')} Default: {shown}.".strip()}
 
 
 def _resolved(
@@ -97,10 +116,10 @@ def _resolved(
     return schema, above
 
 
-def _map_values(schema: Schema, definitions: Mapping[str, Schema], path: str, above: tuple[str, ...]) -> Schema:
+def _map_values(schema: Schema, source: _Source, path: str, above: tuple[str, ...]) -> Schema:
     values = schema.get("additionalProperties", False)
+    if schema.get(PRESERVE) or values is False:
+        return {}
     if isinstance(values, dict):
-        return {"additionalProperties": _rewrite(values, definitions, f"{path}.*", above)}
-    if values and not schema.get(PRESERVE):
-        raise NotStructuralError(f"{path}: takes anything; say {PRESERVE}, or type its values")
-    return {}
+        return {"additionalProperties": _rewrite(values, source, f"{path}.*", above)}
+    raise NotStructuralError(f"{path}: takes anything; say {PRESERVE}, or type its values")

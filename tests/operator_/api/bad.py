@@ -11,6 +11,7 @@ HUB = {"huggingFace": {"repository": "acme/model", "revision": COMMIT}}
 VOLUME = {"volume": {"claimName": "models"}}
 SERVED = {"model": {"name": "m", "source": HUB}, "resources": {"gpus": 1}}
 REPOSITORY = {"modelRepository": {"image": "triton:1"}}
+CLIMBING = {"image": {"reference": "models:1", "path": "../secrets"}}
 EXTERNAL = {"external": {"url": "https://api.example.com/v1", "model": "x"}}
 
 
@@ -20,6 +21,22 @@ def served(**change: Any) -> Document:
 
 def rule(**change: Any) -> Document:
     return {"input": [change]}
+
+
+def repository(**change: Any) -> Document:
+    return {"model": {"name": "m"}, "engine": REPOSITORY, **change}
+
+
+def tensorrt(**change: Any) -> Document:
+    return SERVED | {"engine": {"tensorRTLLM": change}}
+
+
+def parameter(**change: Any) -> Document:
+    return {"messages": [{"role": "user", "content": "hi"}], "parameters": change}
+
+
+def pattern(*expressions: str) -> Document:
+    return rule(patterns=[{"name": "p", "expression": one} for one in expressions])
 
 
 def variable(**change: Any) -> Document:
@@ -90,12 +107,72 @@ BAD: list[tuple[str, str, Document, str]] = [
     ("two rules in one", "GuardPolicy", rule(pii={}, secrets={}), "exactly one of pii"),
     ("no rule in one", "GuardPolicy", rule(), "exactly one of pii"),
     ("an unknown entity", "GuardPolicy", rule(pii={"entities": ["Shoe"]}), "entities"),
-    ("an expression that RE2 refuses", "GuardPolicy", rule(patterns=[{"name": "p", "expression": "(a"}]), "expression"),
-    ("a look-behind", "GuardPolicy", rule(patterns=[{"name": "p", "expression": "(?<=a)b"}]), "expression"),
+    ("an expression that RE2 refuses", "GuardPolicy", pattern("(a"), "expression"),
+    ("a look-behind", "GuardPolicy", pattern("(?<=a)b"), "expression"),
     ("a hold-back out of bounds", "GuardPolicy", {"stream": {"holdBackCharacters": 1}}, "holdBackCharacters"),
+    ("a wrong kind of whole number", "LLMDeployment", served(replicas="2"), "replicas"),
+    ("a path of an image that climbs", "LLMDeployment", served(model={"name": "m", "source": CLIMBING}), "climb"),
+    ("no memory to speak of", "LLMDeployment", served(resources={"gpus": 1, "memory": "500m"}), "between 1Mi and"),
+    ("no cores", "LLMDeployment", served(resources={"gpus": 1, "cpu": "0"}), "between 1m and"),
+    ("a body of nothing", "LLMDeployment", repository(limits={"bodyBytes": "1"}), "between 1Ki and 64Mi"),
+    ("a body without end", "LLMDeployment", repository(limits={"bodyBytes": "1Gi"}), "between 1Ki and 64Mi"),
+    ("a cache without room", "LLMDeployment", repository(cache={"maxBytes": "0"}), "between 1Mi and 64Gi"),
+    ("a cache without end", "LLMDeployment", repository(cache={"exact": {"ttl": "999h"}}), "between 1s and 720h"),
+    ("more than all of the memory", "LLMDeployment", tensorrt(kvCacheFraction="1.5"), "share above 0"),
+    ("none of the memory", "LLMDeployment", tensorrt(kvCacheFraction="0.0"), "share above 0"),
+    ("a number that is not text", "LLMDeployment", tensorrt(kvCacheFraction=0.5), "kvCacheFraction"),
+    ("a default without templates", "LLMDeployment", repository(prompts={"default": "b"}), "one of templates"),
+    ("a template twice", "LLMDeployment", repository(prompts={"templates": [{"name": "a"}] * 2}), "templates"),
+    (
+        "a product twice",
+        "LLMDeployment",
+        served(resources={"gpus": 1, "gpuProducts": ["NVIDIA-H200"] * 2}),
+        "gpuProducts",
+    ),
+    (
+        "a toleration that exists and compares",
+        "LLMDeployment",
+        repository(scheduling={"tolerations": [{"key": "a", "value": "b"}]}),
+        "Exists takes none",
+    ),
+    (
+        "a label that is none",
+        "LLMDeployment",
+        repository(scheduling={"nodeSelector": {"not a label": "b"}}),
+        "must be label keys",
+    ),
+    (
+        "a repository that climbs",
+        "LLMDeployment",
+        served(model={"name": "m", "source": {"huggingFace": {"repository": "../..", "revision": COMMIT}}}),
+        "repository",
+    ),
+    ("a default that is too long", "PromptTemplate", variable(default="abc", maxLength=2), "longer than maxLength"),
+    ("a number with a leading zero", "PromptTemplate", variable(type="integer", default="007"), "variable's type"),
+    ("a number that is none", "PromptTemplate", variable(type="number", default="NaN"), "variable's type"),
+    ("a truth that is none", "PromptTemplate", variable(type="boolean", default="yes"), "variable's type"),
+    ("a variable twice", "PromptTemplate", variable() | {"variables": [{"name": "a"}] * 2}, "variables"),
+    ("too hot", "PromptTemplate", parameter(temperature="2.5"), "between 0 and 2"),
+    ("nothing to choose from", "PromptTemplate", parameter(topP="0"), "share above 0"),
+    ("a back-reference", "GuardPolicy", pattern(r"(a)\1"), "expression"),
+    ("an expression without end", "GuardPolicy", pattern("((a{100}){100}){100}"), "expression"),
+    ("a pattern's name twice", "GuardPolicy", pattern("a", "b"), "patterns"),
+    ("an entity twice", "GuardPolicy", rule(pii={"entities": ["Email", "Email"]}), "entities"),
+    ("a hold-back for minutes", "GuardPolicy", {"stream": {"holdBackTime": "5m"}}, "between 10ms and 10s"),
 ]
 UNKNOWN_FIELDS: list[tuple[str, str, Document, str]] = [
     ("unknown field", "LLMDeployment", served(replica=1), "replica"),
     ("unknown field deep inside", "LLMDeployment", served(resources={"gpus": 1, "gpu": 1}), "gpu"),
     ("unknown field of a policy", "GuardPolicy", {"inputs": []}, "inputs"),
 ]
+ARGUMENTS: list[tuple[str, Document, str]] = [
+    ("a size", {"tensorRTLLM": {"arguments": {"tensor_parallel_size": 2}}}, "tensorParallelSize decides it"),
+    ("a model", {"vLLM": {"arguments": {"model": "other"}}}, "model.source decides it"),
+    (
+        "a share of the memory",
+        {"tensorRTLLM": {"arguments": {"kv_cache_config": {"free_gpu_memory_fraction": 0.5}}}},
+        "kvCacheFraction decides it",
+    ),
+    ("no object", {"tensorRTLLM": {"arguments": {"kv_cache_config": "all"}}}, "kv_cache_config must be an object"),
+]
+"""Engines whose arguments only the operator can refuse: the API server knows nothing of their keys."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, Optional
 import pytest
 from pydantic import BaseModel, Field
 
-from llmops_operator.api import crds
+from llmops_operator.api import LLMDeploymentSpec, crds
 from llmops_operator.api.structural import NotStructuralError, structural
 
 ROOT = Path(__file__).parents[3]
@@ -97,8 +97,24 @@ def test_the_field_speaks_louder_than_its_class() -> None:
     schema = structural(Fine)
     assert schema["properties"]["inner"]["description"] == "The field says that."
     assert schema["properties"]["inner"]["required"] == ["one"]
-    assert schema["properties"]["kind"] == {"type": "string", "enum": ["a"], "default": "a"}
+    assert schema["properties"]["kind"] == {
+        "type": "string",
+        "enum": ["a"],
+        "default": "a",
+        "description": "Default: a.",
+    }
     assert schema["properties"]["names"]["additionalProperties"] == {"type": "integer"}
+
+
+def test_a_status_has_no_defaults() -> None:
+    for resource in crds.RESOURCES:
+        schema = crds.definition(resource)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        assert not [path for path, part in walk("status", schema["properties"]["status"]) if "default" in part]
+
+
+def test_a_field_tells_its_default() -> None:
+    schema = structural(LLMDeploymentSpec)
+    assert schema["properties"]["replicas"]["description"] == "Pods. Default: 1."
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec, crds
-from llmops_operator.api.common import to_bytes, to_number, to_seconds
-from tests.operator_.api.bad import BAD, UNKNOWN_FIELDS
+from llmops_operator.api.units import to_bytes, to_number, to_seconds
+from tests.operator_.api.bad import ARGUMENTS, BAD, SERVED, UNKNOWN_FIELDS, pattern
 
 MODELS: dict[str, type[BaseModel]] = {
     "LLMDeployment": LLMDeploymentSpec,
@@ -28,6 +28,12 @@ def test_the_models_refuse(kind: str, spec: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError) as refused:
         MODELS[kind].model_validate(spec)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(("engine", "words"), [row[1:] for row in ARGUMENTS], ids=[row[0] for row in ARGUMENTS])
+def test_an_argument_that_a_field_decides_is_refused(engine: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        LLMDeploymentSpec.model_validate(SERVED | {"engine": engine})
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[str(path.relative_to(ROOT)) for path in EXAMPLES])
@@ -62,6 +68,18 @@ def test_bytes_are_whole() -> None:
     assert to_bytes("1.5Ki") == 1536
 
 
-def test_a_quantity_without_sense_says_so() -> None:
-    with pytest.raises(ValueError, match="much"):
-        to_number("much")
+@pytest.mark.parametrize("text", ["much", "1.5.5", "-1", "1Xi", ""])
+def test_a_quantity_without_sense_says_so(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a quantity such as"):
+        to_number(text)
+
+
+@pytest.mark.parametrize("text", ["soon", "60", "1d", "1h 30m", ""])
+def test_a_duration_without_sense_says_so(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration such as"):
+        to_seconds(text)
+
+
+def test_an_expression_is_refused_in_the_words_of_re2() -> None:
+    with pytest.raises(ValidationError, match=r"missing \): \(a"):
+        GuardPolicySpec.model_validate(pattern("(a"))
