@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api.complaints import complaints
 from llmops_operator.settings import Settings
 
 Document = Mapping[str, Any]
@@ -160,6 +161,17 @@ def pod(document: Document) -> Pod:
     )
 
 
+def report(document: Document) -> Report:
+    """What a guard answered at `GET /config` (docs/dev/dataplane.md); a guard without a contract has no digest."""
+    cache = document.get("cache") or {}
+    return Report(
+        digest=document.get("digest") or "",
+        error=document.get("error"),
+        cache_digest=cache.get("digest") or "",
+        cache_error=cache.get("error"),
+    )
+
+
 def _container(status: Document) -> Container:
     state = status.get("state") or {}
     waiting = state.get("waiting") or {}
@@ -180,12 +192,7 @@ def _spec(document: object, model: type[Spec]) -> Spec | Invalid:
     try:
         return model.model_validate({} if document is None else document)
     except ValidationError as error:
-        return Invalid("; ".join(_complaint(one["loc"], one["msg"]) for one in error.errors(include_url=False)))
-
-
-def _complaint(location: tuple[int | str, ...], message: str) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return f"spec{path}: {message.removeprefix('Value error, ')}"
+        return Invalid("; ".join(complaints(error)))
 
 
 def controller(document: Document) -> Document | None:
