@@ -51,4 +51,5 @@ FRESH_SECONDS = 30
 
 
 def _error(report: Report) -> str | None:
-    return report.error or report.cache_error
+    """Why a sidecar refuses the configuration; a cache that runs none does not answer just now, and refuses nothing."""
+    return report.error or (report.cache_error if report.cache_digest else None)

@@ -43,7 +43,7 @@ def _configuration(facts: Facts) -> contract.Configuration:
         templates=tuple(_template(name, spec) for name, spec in facts.templates.items()),
         default_template=prompts.default if prompts else None,
         policy=_policy(facts.policy) if facts.policy else contract.Policy(),
-        cache=_cache(facts.spec.cache) if facts.spec.cache else contract.CacheSettings(),
+        cache=_cache(facts.spec.cache or Cache()),
     )
 
 

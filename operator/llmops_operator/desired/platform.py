@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from llmops_operator import names
@@ -36,7 +36,7 @@ def kept(live: Mapping[str, Any] | None, engine: str, fresh: Platform) -> Platfo
     """What the pods of a live Deployment were made with while its engine digest stays; otherwise the fresh choice."""
     if live is None or _engine(live) != engine:
         return fresh
-    return _remembered(live) or fresh
+    return replace(fresh, **_remembered(live))
 
 
 def annotation(platform: Platform) -> str:
@@ -50,12 +50,13 @@ def _engine(deployment: Mapping[str, Any]) -> str | None:
     return engine
 
 
-def _remembered(deployment: Mapping[str, Any]) -> Platform | None:
-    """None when somebody removed or broke the annotation."""
+def _remembered(deployment: Mapping[str, Any]) -> dict[str, str]:
+    """What the annotation says and this version knows; nothing when somebody removed or broke it."""
     text = (deployment["metadata"].get("annotations") or {}).get(names.ANNOTATION_PLATFORM, "")
     try:
         found = json.loads(text)
-        platform = Platform(**found)
-    except (ValueError, TypeError):
-        return None
-    return platform if all(isinstance(value, str) and value for value in found.values()) else None
+    except ValueError:
+        return {}
+    known = found if isinstance(found, dict) else {}
+    values = ((field.name, known.get(field.name)) for field in fields(Platform))
+    return {name: value for name, value in values if isinstance(value, str) and value}

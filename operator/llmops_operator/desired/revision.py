@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.api.llmdeployment import Cache
 from llmops_operator.desired.digest import digest
-from llmops_operator.desired.facts import Policy, engine_of
+from llmops_operator.desired.facts import Policy
 
 
 def content(model: BaseModel | None) -> Any:
@@ -32,11 +32,10 @@ def version(spec: BaseModel) -> str:
 
 def engine_digest(spec: LLMDeploymentSpec) -> str:
     """The digest of the engine part. The model's name is not in it: the sidecars alone know it."""
-    engine = engine_of(spec)
     return digest(
         {
             "source": content(spec.model.source),
-            "engine": {type(engine).__name__: content(engine)},
+            "engine": content(spec.engine) or {"tensorRTLLM": {}},
             "resources": content(spec.resources) or {},
             "scheduling": content(spec.scheduling) or {},
             "requestSeconds": spec.limits.request_seconds,

@@ -154,6 +154,7 @@ REPORTS: dict[str, tuple[Callable[[str], dict[str, Report | Unreachable]], timed
     "behind": (lambda _: {"chat-0": Report("old", None, "old")}, ASK_AGAIN, True),
     "cache behind": (lambda wanted: {"chat-0": Report(wanted, None, "old")}, ASK_AGAIN, True),
     "refused": (lambda _: {"chat-0": Report("old", "version 2 is not supported", "old")}, ASK_RARELY, True),
+    "cache restarts": (lambda wanted: {"chat-0": Report(wanted, None, "", "no answer")}, ASK_AGAIN, True),
     "unreachable": (lambda _: {"chat-0": Unreachable("timed out")}, ASK_RARELY, True),
     "not asked": (lambda _: {}, ASK_RARELY, True),
 }

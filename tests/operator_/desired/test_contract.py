@@ -1,0 +1,115 @@
+"""The contract that the operator writes is one that the sidecars read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmops_operator.desired import contract as builder
+from llmops_operator.desired import revision
+from llmops_sidecars import contract
+from tests.operator_.desired.facts import ALL, CPU, EXTERNAL, GPU, VLLM, facts
+
+TEMPLATE = {
+    "messages": [{"role": "system", "content": "Be {{ how }}."}, {"role": "user", "content": "{{ question }}"}],
+    "variables": [
+        {"name": "how", "default": "kind"},
+        {"name": "question", "required": True, "maxLength": 9, "description": "for people"},
+        {"name": "count", "type": "integer", "default": "3"},
+    ],
+    "parameters": {"temperature": "0.2", "topP": "1", "maxTokens": 5, "stop": ["\n"]},
+}
+POLICY = {
+    "onError": "Open",
+    "input": [{"pii": {"entities": ["IBAN"], "action": "Block"}}, {"secrets": {"action": "Mask"}}],
+    "output": [{"patterns": [{"name": "x", "expression": "x+", "action": "Mask"}]}],
+    "stream": {"holdBackCharacters": 64, "holdBackTime": "1.5s"},
+}
+
+
+@pytest.mark.parametrize("spec", ALL.values(), ids=ALL.keys())
+def test_the_sidecars_read_what_is_written(spec: dict[str, Any]) -> None:
+    written = builder.build(facts(spec, templates={"t": TEMPLATE}, policy=POLICY))
+    assert contract.decode(contract.encode(written)) == written
+
+
+@pytest.mark.parametrize(
+    ("spec", "engine"),
+    [
+        (GPU, contract.TritonGrpcEngine("127.0.0.1:8001", "tensorrt_llm", cumulative=True)),
+        (VLLM, contract.TritonGrpcEngine("127.0.0.1:8001", "vllm_model", cumulative=False)),
+        (CPU, contract.TritonGrpcEngine("127.0.0.1:8001", "tensorrt_llm", cumulative=True)),
+        (
+            CPU | {"engine": {"modelRepository": {"image": "i", "model": "m", "protocol": "HTTP", "layout": "Delta"}}},
+            contract.TritonHttpEngine("http://127.0.0.1:8000", "m", cumulative=False),
+        ),
+        (EXTERNAL, contract.OpenAIEngine("https://api.example/v1", "gpt-x", "/etc/llmops-credentials/key")),
+        (
+            EXTERNAL | {"engine": {"external": {"url": "http://a", "model": "m"}}},
+            contract.OpenAIEngine("http://a", "m", None),
+        ),
+    ],
+    ids=["tensorrt-llm", "vllm", "repository", "repository http", "external", "external without a key"],
+)
+def test_the_engine_is_where_the_pod_has_it(spec: dict[str, Any], engine: contract.Engine) -> None:
+    assert builder.build(facts(spec)).engine == engine
+
+
+def test_a_template_is_resolved() -> None:
+    spec = CPU | {"prompts": {"templates": [{"name": "t"}], "default": "t"}}
+    told = facts(spec, templates={"t": TEMPLATE})
+    (configuration,) = builder.build(told).configurations
+    assert configuration.default_template == "t"
+    assert configuration.templates == (
+        contract.Template(
+            id="t",
+            version=revision.version(told.templates["t"]),
+            messages=(contract.Message("system", "Be {{ how }}."), contract.Message("user", "{{ question }}")),
+            variables=(
+                contract.Variable("how", default="kind"),
+                contract.Variable("question", required=True, max_length=9),
+                contract.Variable("count", contract.VariableType.INTEGER, default="3"),
+            ),
+            parameters=contract.Parameters(0.2, 1.0, 5, ("\n",)),
+        ),
+    )
+
+
+def test_a_policy_is_resolved() -> None:
+    told = facts(policy=POLICY)
+    assert told.policy is not None
+    (configuration,) = builder.build(told).configurations
+    assert configuration.policy == contract.Policy(
+        name="strict",
+        version=revision.version(told.policy.spec),
+        on_error=contract.OnError.OPEN,
+        input=(
+            contract.PiiRule((contract.PiiEntity.IBAN,), contract.Action.BLOCK),
+            contract.SecretsRule(contract.Action.MASK),
+        ),
+        output=(contract.PatternsRule((contract.Pattern("x", "x+", contract.Action.MASK),)),),
+        stream=contract.StreamWindow(64, 1.5),
+    )
+
+
+def test_limits_and_cache_are_in_the_sidecars_units() -> None:
+    limits = {
+        "concurrentRequests": 1,
+        "queuedRequests": 2,
+        "bodyBytes": "64Ki",
+        "outputTokens": 4,
+        "requestSeconds": 5,
+        "firstTokenSeconds": 6,
+        "interTokenSeconds": 7,
+    }
+    written = builder.build(facts(CPU | {"limits": limits, "cache": {"exact": {"ttl": "1h30m"}, "maxBytes": "1Mi"}}))
+    assert written.limits == contract.Limits(1, 2, 65536, 4, 5, 6, 7)
+    assert written.configurations[0].cache == contract.CacheSettings(5400.0, 1048576)
+
+
+def test_without_a_cache_nothing_is_kept_and_without_a_policy_nothing_is_checked() -> None:
+    (configuration,) = builder.build(facts()).configurations
+    assert configuration.cache.ttl_seconds == 0
+    assert configuration.policy == contract.Policy()
+    assert configuration.weight == 100

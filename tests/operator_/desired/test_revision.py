@@ -1,0 +1,87 @@
+"""Digests: pinned, because another value would restart the pods of every user; and sensitive to the right things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.desired.digest import digest
+from llmops_operator.desired.facts import Policy
+from llmops_operator.desired.revision import configuration_digest, engine_digest, revision, version
+from tests.operator_.desired.facts import CPU, GPU, HUB
+
+TEMPLATE = {"messages": [{"role": "user", "content": "{{ q }}"}], "variables": [{"name": "q"}]}
+POLICY: dict[str, Any] = {"input": [{"secrets": {}}]}
+
+
+def spec(document: dict[str, Any]) -> LLMDeploymentSpec:
+    return LLMDeploymentSpec.model_validate(document)
+
+
+def configuration(document: dict[str, Any], template: object = TEMPLATE, policy: object = POLICY) -> str:
+    templates = {"t": PromptTemplateSpec.model_validate(template)}
+    return configuration_digest(spec(document), templates, Policy("p", GuardPolicySpec.model_validate(policy)))
+
+
+def test_the_digests_are_pinned() -> None:
+    assert digest({"b": [1, "ä"], "a": None}) == "5d4c789751acdad9"
+    assert engine_digest(spec(GPU)) == "f213d9830a2e8a1d"
+    assert engine_digest(spec(CPU)) == "6fea725cbc32631f"
+    assert configuration(CPU) == "8186c947cf70eac2"
+    assert revision(engine_digest(spec(CPU)), configuration(CPU)) == "a90313a42d"
+    assert version(PromptTemplateSpec.model_validate(TEMPLATE)) == "3ca8c23f44f09df3"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        GPU | {"engine": {}},
+        GPU | {"engine": {"tensorRTLLM": {}}},
+        GPU | {"engine": {"tensorRTLLM": {"maxBatchSize": 64}}},
+        GPU | {"replicas": 5, "limits": {"concurrentRequests": 7}},
+        GPU | {"cache": {"exact": {}, "maxBytes": "64Mi"}},
+        GPU | {"model": GPU["model"] | {"license": "mit", "name": "another"}},
+        GPU | {"scheduling": {}},
+    ],
+    ids=["no engine", "default engine", "default value", "other parts", "default cache", "words", "no scheduling"],
+)
+def test_what_means_the_same_to_the_engine_has_the_same_digest(same: dict[str, Any]) -> None:
+    assert engine_digest(spec(same)) == engine_digest(spec(GPU))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        HUB,
+        GPU | {"engine": {"vLLM": {}}},
+        GPU | {"engine": {"tensorRTLLM": {"maxBatchSize": 65}}},
+        GPU | {"engine": {"tensorRTLLM": {"arguments": {"dtype": "auto"}}}},
+        GPU | {"resources": {"gpus": 1, "memory": "1Gi"}},
+        GPU | {"scheduling": {"nodeSelector": {"pool": "a"}}},
+        GPU | {"limits": {"requestSeconds": 601}},
+        GPU | {"cache": {"maxBytes": "65Mi"}},
+    ],
+    ids=["source", "engine", "field", "argument", "resources", "scheduling", "grace period", "memory"],
+)
+def test_what_needs_other_pods_has_another_digest(other: dict[str, Any]) -> None:
+    assert engine_digest(spec(other)) != engine_digest(spec(GPU))
+
+
+def test_the_configuration_digest_covers_content_and_not_only_names() -> None:
+    found = {
+        configuration(CPU),
+        configuration(CPU, template=TEMPLATE | {"parameters": {"maxTokens": 1}}),
+        configuration(CPU, policy=POLICY | {"onError": "Open"}),
+        configuration(CPU | {"limits": {"outputTokens": 1}}),
+        configuration(CPU | {"cache": {"exact": {"ttl": "1s"}}}),
+        configuration(CPU | {"model": {"name": "another"}}),
+        configuration(CPU | {"prompts": {"templates": [{"name": "t"}], "default": "t"}}),
+    }
+    assert len(found) == 7
+
+
+def test_a_field_with_its_default_changes_no_version() -> None:
+    written = TEMPLATE | {"variables": [{"name": "q", "type": "string", "required": False, "maxLength": 4000}]}
+    assert version(PromptTemplateSpec.model_validate(written)) == version(PromptTemplateSpec.model_validate(TEMPLATE))
