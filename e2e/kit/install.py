@@ -11,16 +11,21 @@ from e2e.kit.wait import until
 CHARTS = Path(__file__).parents[2] / "charts"
 NAMESPACE = "llmops-system"
 RELEASE = "llmops-operator"
+UPGRADE = ("upgrade", "--install", "--namespace", NAMESPACE, "--create-namespace")
 
 
 def install(kube: Kube, environment: Environment, *values: str) -> None:
     """Install or upgrade both charts and wait until the operator is ready; `values` are further `--set` arguments."""
-    common = ("upgrade", "--install", "--namespace", NAMESPACE, "--create-namespace")
-    kube.helm(*common, "llmops-crds", str(CHARTS / "llmops-crds"))
+    install_resources(kube)
     images = [f"images.{name}={environment.images[name]}" for name in ("operator", "sidecar")]
     settings = [argument for value in (*images, *values) for argument in ("--set-string", value)]
-    kube.helm(*common, RELEASE, str(CHARTS / "llmops-operator"), *settings)
+    kube.helm(*UPGRADE, RELEASE, str(CHARTS / "llmops-operator"), *settings)
     until("the operator is ready", lambda: ready(kube), 60)
+
+
+def install_resources(kube: Kube) -> None:
+    """Install or upgrade the custom resources alone."""
+    kube.helm(*UPGRADE, "llmops-crds", str(CHARTS / "llmops-crds"))
 
 
 def ready(kube: Kube) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.kit.install import install_resources
 from e2e.kit.kube import Document, Kube, RefusedError, condition, documents
 from e2e.kit.wait import until
 from tests.operator_.api.bad import BAD, UNKNOWN_FIELDS
@@ -20,9 +21,9 @@ ABOVE_BY_ONE = 2
 
 @pytest.fixture(scope="module")
 def space(bare: Kube) -> Iterator[str]:
+    install_resources(bare)
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         (crd,) = documents(path)
-        bare.apply(crd)
         until("established", lambda crd=crd: established(bare, crd), 30)  # type: ignore[misc]
     with bare.namespace(f"crds-{secrets.token_hex(3)}") as name:
         until("the resources are served", lambda: bare.list("LLMDeployment", name) == [], 30)
