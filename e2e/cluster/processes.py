@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def in_namespace(kind: str, identity: str) -> list[int]:
 def pids() -> Iterator[int]:
     """All pids."""
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal())
+
+
+def with_arguments(*wanted: str) -> list[Process]:
+    """The processes whose command line has all of these words."""
+    found = []
+    for pid in pids():
+        with suppress(OSError, ClusterError):  # it may end while it is looked at
+            words = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if set(wanted) <= set(words):
+                found.append(of(pid))
+    return found
 
 
 def wait_until(seconds: float, condition: Callable[[], bool]) -> bool:

@@ -24,6 +24,7 @@ AWAITED = {"": "first processes", "credentials": "API server", "api-server": "no
 UP_SECONDS = 180.0
 DOWN_SECONDS = 30.0
 LOG_LINES = 5
+NODE = "e2e.cluster.node"
 NAMESPACES = ("net", "mount", "pid", "uts", "ipc")
 ENTER = Path(__file__).parent / "enter.py"
 
@@ -156,7 +157,7 @@ def _start(settings: Settings, image: Path, step: progress.Step) -> State:
         port = listener.getsockname()[1]
         facts = [str(settings.state), settings.name, str(port), str(settings.bin), str(image), str(listener.fileno())]
         started = subprocess.Popen(
-            [*_unshare(), sys.executable, "-m", "e2e.cluster.node", *facts],
+            [*_unshare(), sys.executable, "-m", NODE, *facts],
             cwd=ROOT,
             env=_environment(settings.bin),
             pass_fds=[listener.fileno()],
@@ -212,8 +213,7 @@ def _first_process(cluster: State) -> int:
 def _clean(settings: Settings) -> None:
     """End every process, remove the control groups, keep the logs, remove the state."""
     found = state.read(settings.state)
-    if found is not None:
-        _end(found)
+    _end(settings, found)
     cgroups.remove(found.name if found else settings.name)
     log = settings.state / "log"
     if log.exists():
@@ -224,21 +224,17 @@ def _clean(settings: Settings) -> None:
         subprocess.run(["rm", "-rf", "--one-file-system", str(settings.state)], check=True)
 
 
-def _end(cluster: State) -> None:
+def _end(settings: Settings, found: State | None) -> None:
     """Kill the first process: the kernel ends all others of its namespace with it. Then wait until none is left."""
-    if not cluster.sandbox.alive():
-        return
-    first = processes.only_child(cluster.sandbox.pid)
-    inside = [processes.of(first)] if first else []
+    first = processes.only_child(found.sandbox.pid) if found and found.sandbox.alive() else None
     network = processes.namespace(first, "net") if first else None
-    for process in (*inside, cluster.sandbox):
+    holders = processes.with_arguments(NODE, str(settings.state))  # there is no record when `up` was killed early
+    for process in holders:
         process.send(signal.SIGKILL)
 
-    def gone() -> bool:
-        left = any(process.alive() for process in (*inside, cluster.sandbox))
-        return not left and not (network and processes.in_namespace("net", network))
+    def left() -> list[int]:
+        alive = [process.pid for process in holders if process.alive()]
+        return alive + (processes.in_namespace("net", network) if network else [])
 
-    if not processes.wait_until(DOWN_SECONDS, gone):
-        raise ClusterError(
-            f"processes of cluster {cluster.name} do not end: {processes.in_namespace('net', network or '')}"
-        )
+    if not processes.wait_until(DOWN_SECONDS, lambda: not left()):
+        raise ClusterError(f"processes of cluster {settings.name} do not end: {', '.join(map(str, left()))}")
