@@ -53,7 +53,10 @@ class Resource(Generic[Spec]):
 
 @dataclass(frozen=True)
 class Container:
-    """The state of one container of a pod: the reasons and messages are Kubernetes' own, empty when there are none."""
+    """The state of one container: reasons and messages are Kubernetes' own, empty when there are none.
+
+    How it ended last stands in the last fields, also while it runs again.
+    """
 
     name: str
     ready: bool = False
@@ -63,6 +66,7 @@ class Container:
     terminated_reason: str = ""
     terminated_message: str = ""
     exit_code: int | None = None
+    running: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,7 @@ def _container(status: Document) -> Container:
         terminated_reason=terminated.get("reason", ""),
         terminated_message=terminated.get("message", ""),
         exit_code=terminated.get("exitCode"),
+        running="running" in state,
     )
 
 

@@ -39,11 +39,11 @@ def is_current(report: Report | Unreachable | None, wanted: str) -> bool:
 def needs_nudge(world: World, pod: Pod, wanted: str) -> bool:
     """Whether a pod's kubelet should be told to look at the configuration.
 
-    A pod that has just started mounted what was current, and one that is not ready is not asked.
+    A pod without an address has not mounted it yet, and one that has just started mounted what was current.
     """
     report = world.guards.get(pod.name)
     fresh = report is None and (world.now - pod.created).total_seconds() < FRESH_SECONDS
-    return not (pod.terminating or fresh or is_current(report, wanted))
+    return bool(pod.ip) and not (pod.terminating or fresh or is_current(report, wanted))
 
 
 FRESH_SECONDS = 30

@@ -79,7 +79,7 @@ def _fetch(_: World, pods: list[Pod]) -> Trouble | None:
 
 def _engine(_: World, pods: list[Pod]) -> Trouble | None:
     for pod, container in _containers(pods):
-        if container.name == names.ENGINE_CONTAINER and _failed(container):
+        if container.name == names.ENGINE_CONTAINER and _keeps_failing(container):
             message = f"the engine of pod {pod.name} ends (it was started {container.restarts + 1} times)"
             return Trouble("EngineFailing", f"{message}: {_last_words(container)}; {_engine_advice(container)}")
     return None
@@ -113,7 +113,12 @@ def _containers(pods: list[Pod]) -> Iterator[tuple[Pod, Container]]:
 
 
 def _failed(container: Container) -> bool:
-    """Whether it ended with an error and does not run well since: an earlier crash alone is no trouble."""
+    """Whether it ended with an error and has not been started again."""
+    return not container.running and container.exit_code not in (None, 0)
+
+
+def _keeps_failing(container: Container) -> bool:
+    """Whether it ended with an error and is not ready since: an engine that loads again will likely end again."""
     return not container.ready and container.exit_code not in (None, 0)
 
 

@@ -40,7 +40,7 @@ def network_policy(facts: Facts) -> Document:
             {"ports": [_port(names.GUARD_PORT)]},
             {"ports": [_port(names.ADMIN_PORT)], "from": [{"namespaceSelector": _scrapers(facts)}]},
         ],
-        "egress": _egress(facts),
+        **({"egress": egress} if (egress := _egress(facts)) else {}),
     }
     return child("networking.k8s.io/v1", "NetworkPolicy", names.child(facts.name), facts, spec=spec)
 

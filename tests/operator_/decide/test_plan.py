@@ -183,9 +183,10 @@ def test_a_pod_is_told_once() -> None:
     [
         (waiting_pod("chat-0", created=NOW - timedelta(seconds=5)), False),
         (waiting_pod("chat-0"), True),
+        (waiting_pod("chat-0", ip=""), False),
         (pod("chat-0", terminating=True), False),
     ],
-    ids=["fresh", "old", "leaving"],
+    ids=["fresh", "old", "not started", "leaving"],
 )
 def test_a_pod_that_is_not_asked_is_nudged_when_it_is_old(*, one: Any, nudged: bool) -> None:
     assert bool(plan(replace(rolled_out(world()), pods=(one,), guards={})).nudges) is nudged

@@ -62,6 +62,7 @@ FINE: dict[str, Callable[[], tuple[Pod, ...]]] = {
     "leaving": lambda: (waiting_pod("p", CRASH, terminating=True),),
     "starting": lambda: (waiting_pod("p", Container("triton", waiting_reason="PodInitializing")),),
     "crashed once, runs since": (lambda: (waiting_pod("p", replace(CRASH, ready=True)),)),
+    "guard that waits for the engine after a crash": lambda: (waiting_pod("p", replace(GUARD, running=True)),),
     "init container that ended well": lambda: (waiting_pod("p", replace(FETCH, exit_code=0)),),
 }
 
