@@ -21,24 +21,27 @@ async def serve(listener: socket.socket, host: str, port: int) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(host, port)
         except OSError:
-            writer.transport.abort()  # the client sees what it would see of a server that is down: a reset
+            writer.close()
             return
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        try:
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        except OSError:
+            writer.transport.abort()
+            far_writer.transport.abort()
+        finally:
+            writer.close()
+            far_writer.close()
 
     async with await asyncio.start_server(accepted, sock=listener, limit=CHUNK) as server:
         await server.serve_forever()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One direction, to its end; the end is passed on, a break closes both."""
-    try:
-        while data := await reader.read(CHUNK):
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
-    except OSError:
-        writer.transport.abort()
+    """One direction, to its end, which is passed on: the other direction may go on."""
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
 
 
 def split_address(text: str) -> tuple[str, int]:

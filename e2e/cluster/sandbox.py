@@ -147,7 +147,8 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
-        raise ClusterError(f"port {port} on 127.0.0.1: {error.strerror}; choose another one, or 0 for any") from error
+        why = os.strerror(error.errno or 0)
+        raise ClusterError(f"port {port} on 127.0.0.1: {why}; choose another one, or 0 for any") from error
 
 
 def _start(settings: Settings, image: Path, step: progress.Step) -> State:
