@@ -71,7 +71,7 @@ def decode(document: bytes) -> Contract:
     """Read a document; raises ContractError for anything that this version does not understand."""
     try:
         contract = msgspec.json.decode(document, type=Contract)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ContractError(str(error)) from error
     _require_sense(contract)
     return contract

@@ -23,6 +23,7 @@ MAX_MESSAGES = 2048
 MAX_TOOLS = 128
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 StopWord = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
@@ -100,8 +101,8 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True):
     messages: Annotated[tuple[Message, ...], Meta(max_length=MAX_MESSAGES)] = ()
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
     n: int | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None

@@ -37,7 +37,8 @@ class _Exchange:
         if message is None:
             raise DownstreamUnavailableError("the application ended without an answer")
         self.status = message["status"]
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message.get("headers", ())}
+        fields = message.get("headers", ())
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in fields}
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body's pieces."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -22,7 +22,11 @@ OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 
 def new_registry(process: str | None = None) -> CollectorRegistry:
-    """An empty registry; with a name, `llmops_guard` for example, also the process's memory, CPU and files under it."""
+    """An empty registry; with a name, `llmops_guard` for example, also the process's memory, CPU and files under it.
+
+    Counters have no `_created` series beside them: they double the exposition, and a restart is seen without them.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     if process is not None:
         ProcessCollector(namespace=process, registry=registry)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import msgspec
+import openai.types.chat as sdk
+import pytest
+
+from llmops_sidecars.openai.answers import (
+    AnswerMessage,
+    Chunk,
+    ChunkChoice,
+    Delta,
+    Model,
+    ModelList,
+    Usage,
+    decode_chunk,
+    encode_answer,
+)
+from llmops_sidecars.openai.assembly import Assembly
+from llmops_sidecars.openai.errors import ApiError, engine_timeout
+
+
+@pytest.mark.parametrize(
+    ("data", "content", "reason", "usage"),
+    [
+        (b'{"choices": [{"index": 0, "delta": {"content": "a"}}]}', "a", None, None),
+        (b'{"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": null}', None, "stop", None),
+        (b'{"choices": [{"delta": {"content": "a", "reasoning_content": "x"}, "logprobs": {}}]}', "a", None, None),
+        (b'{"choices": [{}], "usage": {"total_tokens": 3, "extra": 1}}', None, None, Usage(total_tokens=3)),
+        (b'{"error": null, "choices": [{"delta": {"content": "a"}}]}', "a", None, None),
+    ],
+    ids=["least", "end", "unknown fields", "usage", "no error"],
+)
+def test_chunks_of_providers_are_read(
+    data: bytes, content: str | None, reason: str | None, usage: Usage | None
+) -> None:
+    chunk = decode_chunk(data)
+    (choice,) = chunk.choices
+    assert (choice.delta.content, choice.finish_reason, chunk.tokens) == (content, reason, usage)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b'"x"',
+        b'{"choices": 1}',
+        b'{"choices": [{"delta": {"content": 1}}]}',
+        b'{"error": "x"}',
+        b'{"a": "\xff"',
+    ],
+    ids=["empty", "array", "text", "choices", "content", "error as text", "invalid"],
+)
+def test_an_event_of_unknown_shape_is_a_failure_of_the_engine(data: bytes) -> None:
+    with pytest.raises(ApiError) as caught:
+        decode_chunk(data)
+    assert caught.value.code == "engine_failed"
+
+
+def test_an_error_event_is_raised_as_that_error() -> None:
+    with pytest.raises(ApiError, match="within 2 s") as caught:
+        decode_chunk(engine_timeout("a token", 2).encode())
+    assert caught.value.code == "engine_timeout"
+
+
+def test_a_chunk_is_written_whole_and_only_with_what_it_has() -> None:
+    chunk = Chunk("1", 7, "chat", (ChunkChoice(delta=Delta(content="a")),))
+    assert msgspec.json.decode(encode_answer(chunk)) == {
+        "id": "1",
+        "created": 7,
+        "model": "chat",
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}],
+    }
+    assert (
+        sdk.ChatCompletionChunk.model_validate_json(encode_answer(chunk), strict=True).choices[0].delta.content == "a"
+    )
+
+
+def test_the_list_of_models() -> None:
+    assert msgspec.json.decode(encode_answer(ModelList((Model("chat", 7),)))) == {
+        "object": "list",
+        "data": [{"id": "chat", "object": "model", "created": 7, "owned_by": "llmops"}],
+    }
+
+
+def chunks(*deltas: bytes) -> Assembly:
+    assembly = Assembly()
+    for delta in deltas:
+        assembly.add(decode_chunk(b'{"id": "1", "created": 7, "model": "chat", "choices": [' + delta + b"]}"))
+    return assembly
+
+
+def test_chunks_make_a_response_that_the_official_client_reads() -> None:
+    assembly = chunks(
+        b'{"delta": {"role": "assistant", "content": ""}}',
+        b'{"delta": {"content": "Hello"}}',
+        b'{"delta": {"content": " you"}, "finish_reason": "stop"}',
+        b"",
+    )
+    assembly.add(Chunk(usage=Usage(1, 2, 3)))
+    response = sdk.ChatCompletion.model_validate_json(encode_answer(assembly.response()), strict=True)
+    assert (response.id, response.created, response.model) == ("1", 7, "chat")
+    assert (response.choices[0].message.content, response.choices[0].finish_reason) == ("Hello you", "stop")
+    assert response.usage is not None
+    assert response.usage.total_tokens == 3
+    assert assembly.complete
+    assert assembly.text == "Hello you"
+
+
+def test_pieces_of_tool_calls_are_joined_in_their_order() -> None:
+    assembly = chunks(
+        b'{"delta": {"tool_calls": [{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{}"}}]}}',
+        b'{"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}]}}',
+        b'{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}}',
+        b'{"delta": {"tool_calls": [{"index": 0}]}, "finish_reason": "tool_calls"}',
+    )
+    message = sdk.ChatCompletion.model_validate_json(encode_answer(assembly.response()), strict=True).choices[0].message
+    assert message.content is None
+    assert [
+        (call.id, call.function.name, call.function.arguments)
+        for call in message.tool_calls or ()
+        if call.type == "function"
+    ] == [("a", "f", "{}"), ("b", "g", "{}")]
+
+
+def test_a_refusal_is_kept() -> None:
+    assembly = chunks(b'{"delta": {"refusal": "No"}}', b'{"delta": {"refusal": "."}, "finish_reason": "stop"}')
+    assert assembly.response().choices[0].message == AnswerMessage("", "No.")
+
+
+def test_an_answer_that_was_cut_is_none() -> None:
+    assembly = chunks(b'{"delta": {"content": "Hello"}}')
+    assert not assembly.complete
+    with pytest.raises(ApiError, match="before it was complete"):
+        assembly.response()
