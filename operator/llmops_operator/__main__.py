@@ -1,0 +1,193 @@
+"""The command `llmops-operator`: run | crds | plan. The only place that reads flags and environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from llmops_operator.settings import Images, Settings
+
+VARIABLES = """environment of `run` and `plan`:
+  LLMOPS_NAMESPACE            namespace of the operator and its lease (llmops-system)
+  LLMOPS_NAMESPACES           namespaces to watch, separated by commas; all when empty
+  LLMOPS_SIDECAR_IMAGE        image of guard and cache
+  LLMOPS_TENSORRT_LLM_IMAGE   Triton with TensorRT-LLM, where an LLMDeployment names none
+  LLMOPS_VLLM_IMAGE           Triton with vLLM, where an LLMDeployment names none
+  LLMOPS_IMAGE_PULL_SECRETS   Secrets of serving pods' namespaces for pulling images
+  LLMOPS_SCRAPE_NAMESPACES    namespaces whose pods may read the metrics of serving pods
+  LLMOPS_HUB_URL              where models of the source huggingFace are fetched
+  LLMOPS_RESYNC_SECONDS       how often everything is looked at though nothing happened (600)
+  LLMOPS_WORKERS              passes at the same time (4)
+environment of `run`:
+  LLMOPS_IDENTITY             this process's name in the lease; must differ between replicas (the host's name)
+  LLMOPS_PORT                 port for health and metrics (8080)
+  LLMOPS_LOG_LEVEL            debug, info, warning or error (info)
+  KUBECONFIG                  outside a pod: how to reach the cluster
+"""
+
+
+class UsageError(Exception):
+    """A flag or variable cannot be used; the message says which and why."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time (UTC), level, logger, message, and an exception's type and places in the code."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["exception"] = f"{type(error).__name__}: {error}"
+            line["traceback"] = "".join(traceback.format_tb(error.__traceback__))
+        return json.dumps(line)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except UsageError as error:
+        print(f"llmops-operator: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llmops-operator",
+        description="Runs LLM services from LLMDeployment, PromptTemplate and GuardPolicy.",
+        epilog=VARIABLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="run | crds | plan")
+    run = commands.add_parser("run", help="run the operator")
+    run.set_defaults(command=_run)
+    crds = commands.add_parser("crds", help="write crds/ and the chart's copies from the models")
+    crds.add_argument("--check", action="store_true", help="write nothing; exit 1 with a diff when they are stale")
+    crds.add_argument("--root", type=Path, default=Path(), help="the repository's root (the current directory)")
+    crds.set_defaults(command=_crds)
+    plan = commands.add_parser("plan", help="show what the operator would apply, without a cluster")
+    plan.add_argument("files", nargs="+", metavar="FILE", help="YAML files; - is standard input")
+    plan.set_defaults(command=_plan)
+    return parser
+
+
+def _run(_options: argparse.Namespace) -> int:
+    from llmops_operator.handlers import watch
+    from llmops_operator.runtime.operator import Operator, Options
+
+    variables, settings = os.environ, read_settings(os.environ)
+    options = Options(
+        identity=variables.get("LLMOPS_IDENTITY") or f"{socket.gethostname()}-{os.getpid()}",
+        port=_number(variables, "LLMOPS_PORT", 8080, least=0),
+    )
+    _configure_logging(variables.get("LLMOPS_LOG_LEVEL") or "info")
+
+    async def run() -> None:
+        from llmops_operator.cluster.connection import connect
+
+        connection = await connect(variables.get("KUBECONFIG"))
+        await Operator(connection, settings, options, watch).run()
+
+    from llmops_operator.cluster.connection import NoCredentialsError
+
+    try:
+        asyncio.run(run())
+    except NoCredentialsError as error:
+        raise UsageError(str(error)) from error
+    return 0
+
+
+def _crds(options: argparse.Namespace) -> int:
+    from llmops_operator.api import crds
+
+    wanted = crds.render()
+    paths = {path: options.root / path for path in wanted}
+    if options.check:
+        found = {path: place.read_text(encoding="utf-8") for path, place in paths.items() if place.is_file()}
+        difference = crds.differences(found)
+        print(difference or "fresh")
+        return int(bool(difference))
+    for path, place in paths.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(wanted[path], encoding="utf-8")
+        print(f"wrote {place}")
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from llmops_operator.decide.offline import plan_documents
+
+    contents = {file: _content(file) for file in options.files}
+    outcome = plan_documents(contents, read_settings(os.environ), datetime.now(UTC))
+    sys.stdout.write(outcome.text)
+    for error in outcome.errors:
+        print(error, file=sys.stderr)
+    return int(bool(outcome.errors))
+
+
+def _content(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
+
+
+def read_settings(variables: Mapping[str, str]) -> Settings:
+    """The settings that these environment variables say; raises UsageError."""
+    default = Settings()
+    images = Images(
+        sidecar=variables.get("LLMOPS_SIDECAR_IMAGE") or default.images.sidecar,
+        tensorrt_llm=variables.get("LLMOPS_TENSORRT_LLM_IMAGE") or default.images.tensorrt_llm,
+        vllm=variables.get("LLMOPS_VLLM_IMAGE") or default.images.vllm,
+    )
+    resync = _number(variables, "LLMOPS_RESYNC_SECONDS", int(default.resync.total_seconds()), least=1)
+    return Settings(
+        images=images,
+        namespace=variables.get("LLMOPS_NAMESPACE") or default.namespace,
+        namespaces=_names(variables, "LLMOPS_NAMESPACES"),
+        scrape_namespaces=_names(variables, "LLMOPS_SCRAPE_NAMESPACES"),
+        image_pull_secrets=_names(variables, "LLMOPS_IMAGE_PULL_SECRETS"),
+        hub_url=variables.get("LLMOPS_HUB_URL") or default.hub_url,
+        workers=_number(variables, "LLMOPS_WORKERS", default.workers, least=1),
+        resync=timedelta(seconds=resync),
+    )
+
+
+def _names(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in variables.get(name, "").split(",") if one.strip())
+
+
+def _number(variables: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    text = variables.get(name) or str(default)
+    if not text.isdigit() or int(text) < least:
+        raise UsageError(f"{name} must be a whole number, at least {least}; it is {text!r}")
+    return int(text)
+
+
+def _configure_logging(level: str) -> None:
+    if level not in ("debug", "info", "warning", "error"):
+        raise UsageError(f"LLMOPS_LOG_LEVEL must be debug, info, warning or error; it is {level!r}")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("kopf").setLevel(logging.WARNING)  # below that it logs whole objects
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,83 @@
+"""Gathers what one pass needs into one World: every object read afresh, the guards asked, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+
+from llmops_operator import names
+from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.cluster import kinds
+from llmops_operator.cluster.client import Client
+from llmops_operator.cluster.errors import NotFoundError
+from llmops_operator.cluster.guards import Guards
+from llmops_operator.cluster.kinds import Document, Key, Kind
+from llmops_operator.cluster.references import referenced
+from llmops_operator.settings import Settings
+from llmops_operator.world import Pod, World, pod, resource
+
+
+async def find(client: Client, kind: Kind, namespace: str, name: str) -> Document | None:
+    """One object, or None when there is none."""
+    try:
+        return await client.get(kind, namespace, name)
+    except NotFoundError:
+        return None
+
+
+async def observe(client: Client, guards: Guards, settings: Settings, document: Document, now: datetime) -> World:
+    """The World around an LLMDeployment, given as just read; raises ApiError when any part cannot be read."""
+    metadata = document["metadata"]
+    references, children, pods = await asyncio.gather(
+        _references(client, referenced(document)),
+        _children(client, metadata["namespace"], metadata["name"]),
+        _pods(client, metadata["namespace"], metadata["name"]),
+    )
+    templates = (one for one in references if one["kind"] == names.PROMPT_TEMPLATE)
+    policies = (one for one in references if one["kind"] == names.GUARD_POLICY)
+    return World(
+        now=now,
+        settings=settings,
+        deployment=resource(document, LLMDeploymentSpec),
+        templates={one["metadata"]["name"]: resource(one, PromptTemplateSpec) for one in templates},
+        policies={one["metadata"]["name"]: resource(one, GuardPolicySpec) for one in policies},
+        children=children,
+        pods=pods,
+        guards=await guards.ask(pods),
+    )
+
+
+async def _references(client: Client, keys: Iterable[Key]) -> list[Document]:
+    found = await asyncio.gather(*(find(client, kinds.BY_NAME[key.kind], key.namespace, key.name) for key in keys))
+    return [one for one in found if one is not None]
+
+
+async def _children(client: Client, namespace: str, name: str) -> tuple[Document, ...]:
+    """Objects with our labels, and those that stand in the place of a child without them."""
+    labels = _selector(names.labels(name))
+    lists = await asyncio.gather(*(client.list(kind, namespace, labels) for kind in kinds.CHILDREN))
+    ours = [one for found in lists for one in found]
+    seen = {(one["kind"], one["metadata"]["name"]) for one in ours}
+    places = [(kind, place) for kind, place in _places(name) if (kind.name, place) not in seen]
+    others = await asyncio.gather(*(find(client, kind, namespace, place) for kind, place in places))
+    return (*ours, *(one for one in others if one is not None))
+
+
+def _places(name: str) -> list[tuple[Kind, str]]:
+    """Every name that a child may have."""
+    configurations = (names.sidecar_configuration(name), names.engine_configuration(name))
+    named_alike = (kind for kind in kinds.CHILDREN if kind is not kinds.CONFIG_MAP)
+    return [
+        *((kinds.CONFIG_MAP, configuration) for configuration in configurations),
+        *((kind, names.child(name)) for kind in named_alike),
+    ]
+
+
+async def _pods(client: Client, namespace: str, name: str) -> tuple[Pod, ...]:
+    found = await client.list(kinds.POD, namespace, _selector(names.selector(name)))
+    return tuple(pod(one) for one in found)
+
+
+def _selector(labels: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())

@@ -1,0 +1,33 @@
+"""What an LLMDeployment names: read from the raw document, so that a spec which cannot be parsed has references too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llmops_operator import names
+from llmops_operator.cluster.kinds import Document, Key
+
+
+def key_of(document: Document) -> Key:
+    """The key of an object of the operator's own kinds."""
+    metadata = document["metadata"]
+    return Key(document["kind"], metadata["namespace"], metadata["name"])
+
+
+def referenced(document: Document) -> frozenset[Key]:
+    """The templates and the policy that an LLMDeployment names; both stand in its own namespace."""
+    namespace = document["metadata"]["namespace"]
+    return frozenset(Key(kind, namespace, name) for kind, name in _named(document) if isinstance(name, str))
+
+
+def _named(document: Document) -> Iterator[tuple[str, Any]]:
+    spec = _mapping(document.get("spec"))
+    templates = _mapping(spec.get("prompts")).get("templates")
+    for template in templates if isinstance(templates, list) else ():
+        yield names.PROMPT_TEMPLATE, _mapping(template).get("name")
+    yield names.GUARD_POLICY, _mapping(_mapping(spec.get("guard")).get("policyRef")).get("name")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

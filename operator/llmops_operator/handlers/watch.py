@@ -1,0 +1,84 @@
+"""The watches, by kopf in its safe subset: `on.event` and nothing that writes, delays or remembers.
+
+No finalizers, annotations, timers, daemons or indices: each of them loses work on one failed write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import kopf
+
+from llmops_operator import names
+from llmops_operator.cluster import kinds
+from llmops_operator.cluster.connection import open_session
+from llmops_operator.runtime.events import Event
+from llmops_operator.runtime.operator import Wires
+
+OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
+
+
+class EndlessBackoff:
+    """Seconds between tries of a request, for ever: with a finite list kopf ends at the last one."""
+
+    def __iter__(self) -> Iterator[float]:
+        """From one second to fifteen, with jitter."""
+        wait = 1.0
+        while True:
+            yield wait * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
+            wait = min(wait * 2, 15.0)
+
+
+async def watch(wires: Wires, stop: asyncio.Event) -> None:
+    """Watch until `stop` is set; ends or raises when kopf gives up."""
+    await kopf.operator(
+        registry=_registry(wires),
+        settings=_settings(),
+        standalone=True,
+        clusterwide=not wires.settings.namespaces,
+        namespaces=wires.settings.namespaces,
+        stop_flag=stop,
+    )
+
+
+def _registry(wires: Wires) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        session = open_session(wires.connection, lambda _path, _status: wires.heard())
+        return kopf.AiohttpSession(server=wires.connection.server, aiohttp_session=session)
+
+    async def changed(event: Any, body: kopf.Body, **_: Any) -> None:
+        wires.heard()
+        wires.deliver(Event(dict(body), gone=event["type"] == "DELETED"))
+
+    kopf.on.login(registry=registry)(login)
+    for kind in kinds.OWN:
+        kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(changed)
+    for kind in (*kinds.CHILDREN, kinds.POD):
+        kopf.on.event(kind.group, kind.version, kind.plural, labels=OURS, registry=registry)(changed)
+    return registry
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.networking.error_backoffs = EndlessBackoff()
+    settings.networking.enforce_retry_after = True
+    settings.watching.server_timeout = 240
+    settings.watching.connect_timeout = 5
+    settings.watching.inactivity_timeout = 70
+    settings.watching.chunk_size = 500
+    settings.persistence.finalizer = f"{names.GROUP}/unused"
+    settings.process.ultimate_exiting_timeout = 5
+    selector = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
+    for kind in (*kinds.CHILDREN, kinds.POD):
+        settings.watching.label_selectors[kind.group, kind.plural] = selector
+    return settings
