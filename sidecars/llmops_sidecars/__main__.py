@@ -1,0 +1,155 @@
+"""The command of the sidecar image: guard | cache | serve | drain | fetch."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmops_sidecars.contract import Contract
+    from llmops_sidecars.engine.app import EngineApp
+    from llmops_sidecars.guard.app import GuardApp
+    from llmops_sidecars.proxy.contract_file import ContractFile
+    from llmops_sidecars.proxy.downstream import Downstream
+
+CONTRACT = Path("/etc/llmops/contract.json")
+SOCKET = Path("/run/llmops/cache.sock")
+PORT = 8080
+ADMIN_PORT = 9090
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["fetch"]:
+        from llmops_sidecars import fetch
+
+        return fetch.main(given[1:])
+    options = _parser().parse_args(given)
+    if options.command == "drain":
+        return _drain(options.admin_port)
+    from llmops_sidecars.proxy import logs, server
+
+    logs.configure(os.environ.get("LLMOPS_LOG_LEVEL", "info"))
+    commands: dict[str, Callable[[argparse.Namespace], Awaitable[None]]] = {
+        "guard": _guard,
+        "cache": _cache,
+        "serve": _serve,
+    }
+    server.run(lambda: commands[options.command](options))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="llmops-sidecar", description="The data plane of a serving pod.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="guard | cache | serve | drain | fetch")
+    for name, does in (
+        ("guard", "check prompts and answers, in front of a cache behind a Unix socket"),
+        ("cache", "remember answers, and speak to the engine, behind a Unix socket"),
+        ("serve", "guard, cache and engine driver in one process"),
+    ):
+        command = commands.add_parser(name, help=does, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command.add_argument("--contract", type=Path, default=CONTRACT, help="the configuration, watched for changes")
+        if name != "serve":
+            command.add_argument("--socket", type=Path, default=SOCKET, help="where the cache listens")
+        if name != "cache":
+            command.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod's
+            command.add_argument("--port", type=int, default=PORT, help="port for clients")
+            command.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port for health and metrics")
+    drain = commands.add_parser("drain", help="have the guard of this pod begin to leave")
+    drain.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="the guard's port for health and metrics")
+    commands.add_parser("fetch", help="fetch a model from a hub; see `fetch --help`", add_help=False)
+    return parser
+
+
+async def _guard(options: argparse.Namespace) -> None:
+    from llmops_sidecars.proxy.downstream import HttpDownstream
+
+    await _front(options, HttpDownstream(socket=str(options.socket)))
+
+
+async def _cache(options: argparse.Namespace) -> None:
+    from llmops_sidecars.cache.app import CacheApp
+    from llmops_sidecars.proxy import server
+    from llmops_sidecars.proxy.inprocess import AppDownstream
+
+    engine, contract = _engine(options.contract)
+    app = CacheApp(AppDownstream(engine), contract)
+    try:
+        await server.serve([server.listener(app, socket=options.socket)], contract.run())
+    finally:
+        await engine.close()
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    from llmops_sidecars.cache.app import CacheApp
+    from llmops_sidecars.proxy.inprocess import AppDownstream
+
+    engine, contract = _engine(options.contract)
+    watching = asyncio.create_task(contract.run(), name="contract of cache and engine")
+    try:
+        await _front(options, AppDownstream(CacheApp(AppDownstream(engine), contract)))
+    finally:
+        watching.cancel()
+        await engine.close()
+
+
+async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
+    """The guard's two listeners in front of a cache."""
+    from llmops_sidecars.guard.app import GuardApp
+    from llmops_sidecars.guard.serving import build
+    from llmops_sidecars.proxy import server
+    from llmops_sidecars.proxy.contract_file import ContractFile
+
+    contract = ContractFile(options.contract, build)
+    contract.check()
+    app: GuardApp = GuardApp(contract, downstream)
+    listeners = [
+        server.listener(app, host=options.host, port=options.port),
+        server.listener(app.admin, host=options.host, port=options.admin_port),
+    ]
+    try:
+        await server.serve(listeners, app.run(), app.admin.start_drain)
+    finally:
+        await downstream.close()
+
+
+def _engine(path: Path) -> tuple[EngineApp, ContractFile[Contract]]:
+    """The engine's application, configured by the contract in the file, now and when it changes."""
+    from llmops_sidecars.engine.app import EngineApp
+    from llmops_sidecars.proxy.contract_file import ContractFile
+    from llmops_sidecars.proxy.metrics import new_registry
+
+    engine = EngineApp(new_registry("llmops_cache"))
+
+    def configured(contract: Contract) -> Contract:
+        engine.configure(contract)
+        return contract
+
+    file = ContractFile(path, configured)
+    file.check()
+    return engine, file
+
+
+def _drain(port: int) -> int:
+    """Ask the guard of this pod to leave; fast to start, as hooks have no time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("POST", "/drain")
+        status = connection.getresponse().status
+    except OSError as error:
+        print(f"drain: the guard does not answer on port {port}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        connection.close()
+    return 0 if status == http.client.OK else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

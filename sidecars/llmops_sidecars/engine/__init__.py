@@ -1,0 +1,1 @@
+"""The engine behind the cache: drivers for Triton and for OpenAI-compatible providers, and the application."""

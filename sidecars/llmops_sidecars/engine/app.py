@@ -1,0 +1,179 @@
+"""The engine as an ASGI application: the internal form of a request in, OpenAI chunks out.
+
+POST /v1/chat/completions   a generation, always streamed; the usage is always told, the guard drops it if not asked for
+GET  /probe                 200 when the engine produces tokens, else the error
+GET  /metrics               the engine's metrics
+POST /drain                 connections to the engine are closed whenever nothing is in flight
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from prometheus_client import CollectorRegistry
+
+from llmops_sidecars.contract import Contract, Engine
+from llmops_sidecars.engine.current import CurrentDriver, Use
+from llmops_sidecars.engine.driver import Driver, EngineUnreachableError, GenerateRequest, Piece
+from llmops_sidecars.engine.generation import answer_events
+from llmops_sidecars.engine.limits import within_limits
+from llmops_sidecars.engine.make import make_driver
+from llmops_sidecars.engine.metrics import EngineMetrics
+from llmops_sidecars.openai.chat import decode_request
+from llmops_sidecars.openai.errors import (
+    ApiError,
+    draining,
+    engine_timeout,
+    engine_unavailable,
+    internal_error,
+    method_not_allowed,
+    route_not_found,
+)
+from llmops_sidecars.openai.events import STREAM_HEADERS, ChunkWriter
+from llmops_sidecars.proxy.asgi import (
+    ClientDisconnectedError,
+    Receive,
+    Scope,
+    Send,
+    SlowClientError,
+    StreamSender,
+    header,
+    read_body,
+    send_failure,
+    until_disconnect,
+)
+from llmops_sidecars.proxy.metrics import CONTENT_TYPE, exposition
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""The guard has applied the contract's limit; templates may have made more of it since."""
+
+PROBE_SECONDS = 5.0
+"""How long a probe may take."""
+
+FRESH_SECONDS = 2.0
+"""A token of any request that is not older than this answers a probe: a busy engine need not queue one more."""
+
+RETRY_SECONDS = 0.1
+"""After a refused connection, once: nothing has been repeated, and Triton may just be back."""
+
+Handler = Callable[[Scope, Receive, StreamSender], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class EngineApp:
+    """The application. `make` turns an engine of the contract into a driver."""
+
+    def __init__(self, registry: CollectorRegistry, make: Callable[[Engine], Driver] = make_driver) -> None:
+        self._registry, self._metrics = registry, EngineMetrics(registry)
+        self._current = CurrentDriver(make)
+        self._routes: dict[str, tuple[str, Handler]] = {
+            "/v1/chat/completions": ("POST", self._complete),
+            "/probe": ("GET", self._probe),
+            "/drain": ("POST", self._drain),
+            "/metrics": ("GET", self._exposition),
+        }
+
+    def configure(self, contract: Contract) -> None:
+        """Use a contract from the next request on; raises what `make` raises."""
+        self._current.configure(contract)
+
+    async def close(self) -> None:
+        """Close all connections, at the end of the process."""
+        await self._current.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; every error leaves in OpenAI's envelope."""
+        sender = StreamSender(send)
+        try:
+            await self._answer(scope, receive, sender)
+        except (ClientDisconnectedError, SlowClientError) as gone:
+            _log.info("client gone", extra={"reason": type(gone).__name__})
+
+    async def _answer(self, scope: Scope, receive: Receive, sender: StreamSender) -> None:
+        try:
+            await self._handler(scope)(scope, receive, sender)
+        except ApiError as error:
+            await send_failure(sender, error)
+        except (ClientDisconnectedError, SlowClientError):
+            raise
+        except Exception:  # noqa: BLE001 - a bug ends one request, in the envelope that clients know
+            _log.exception("a request failed")
+            await send_failure(sender, internal_error())
+
+    def _handler(self, scope: Scope) -> Handler:
+        if scope["path"] not in self._routes:
+            raise route_not_found()
+        method, handler = self._routes[scope["path"]]
+        if scope["method"] != method:
+            raise method_not_allowed(method)
+        return handler
+
+    async def _complete(self, scope: Scope, receive: Receive, sender: StreamSender) -> None:
+        with self._metrics.request(), self._current.lease() as use:
+            chat = decode_request(await read_body(scope, receive, MAX_BODY_BYTES))
+            name = header(scope, b"x-request-id") or uuid.uuid4().hex
+            request = GenerateRequest(name, chat, use.contract.limits.output_tokens)
+            await until_disconnect(receive, self._stream(use, request, sender))
+
+    async def _stream(self, use: Use, request: GenerateRequest, sender: StreamSender) -> None:
+        """Send the events of one generation; an engine that fails before the first one was simply not available."""
+        pieces = within_limits(self._metrics.timed(_connected(use.driver, request)), use.contract.limits)
+        writer = ChunkWriter(f"chatcmpl-{request.id}", int(time.time()), use.contract.model)
+        try:
+            async with contextlib.aclosing(answer_events(pieces, writer, request)) as events:
+                async for data in events:
+                    if not sender.started:
+                        await sender.start(200, STREAM_HEADERS)
+                    await sender.write(data)
+        except ApiError as error:
+            if error.code == "engine_failed" and not sender.started:
+                raise engine_unavailable() from error
+            raise
+        await sender.end()
+
+    async def _probe(self, _scope: Scope, _receive: Receive, sender: StreamSender) -> None:
+        if self._current.draining:
+            raise draining()
+        age = self._metrics.seconds_since_token()
+        if age is None or age > FRESH_SECONDS:
+            with self._current.lease() as use:
+                await _probe(use.driver)
+        await sender.whole(200, b"{}")
+
+    async def _drain(self, _scope: Scope, _receive: Receive, sender: StreamSender) -> None:
+        self._current.drain()
+        await sender.whole(200, b"{}")
+
+    async def _exposition(self, _scope: Scope, _receive: Receive, sender: StreamSender) -> None:
+        await sender.whole(200, exposition(self._registry), ((b"content-type", CONTENT_TYPE.encode()),))
+
+
+async def _probe(driver: Driver) -> None:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await driver.probe()
+    except TimeoutError as error:
+        raise engine_timeout("an answer to a probe", PROBE_SECONDS) from error
+    except EngineUnreachableError as error:
+        raise engine_unavailable() from error
+
+
+async def _connected(driver: Driver, request: GenerateRequest) -> AsyncGenerator[Piece]:
+    """The driver's pieces, with one more try when nobody listened."""
+    for last in (False, True):
+        try:
+            async with contextlib.aclosing(driver.generate(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except EngineUnreachableError as error:
+            if last:
+                raise engine_unavailable() from error
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return

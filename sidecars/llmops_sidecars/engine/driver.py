@@ -1,0 +1,86 @@
+"""What every driver does: it turns one request into pieces of an answer, as they come.
+
+A driver raises ApiError for what a client may read, and EngineUnreachableError when not even a connection came about,
+so that trying again repeats nothing. Leaving the iterator (`aclose`, a cancelled task) cancels the generation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from llmops_sidecars.openai.answers import ToolCallDelta, Usage
+from llmops_sidecars.openai.chat import ChatRequest, Message
+
+DEFAULT_OUTPUT_TOKENS = 1024
+"""For Triton, when neither the client nor the template says: its model's own default of 32 cuts nearly every answer."""
+
+PROBE_PROMPT = "Hello"
+
+SETTLE_SECONDS = 0.5
+"""How long the end of a stream may take after the last piece; closing it earlier would be a cancellation."""
+
+
+class EngineUnreachableError(Exception):
+    """Nobody listens where the engine should be."""
+
+
+class GenerateRequest(Struct, frozen=True):
+    """What is to be generated. `output_tokens` is the most that this service allows for one answer."""
+
+    id: str
+    chat: ChatRequest
+    output_tokens: int
+
+    def tokens_or(self, default: int) -> int:
+        """The most tokens for this answer: what the client wants or the default, within what is allowed."""
+        return min(self.chat.output_tokens or default, self.output_tokens)
+
+
+class Piece(Struct, frozen=True):
+    """A part of an answer.
+
+    `tokens` is how many tokens it stands for, as far as the driver can tell. `finish_reason` ends the answer, with
+    `stop_word` where the engine says which one it met; `usage` comes from engines that count themselves.
+    """
+
+    text: str = ""
+    tokens: int = 0
+    finish_reason: str | None = None
+    stop_word: str | None = None
+    refusal: str | None = None
+    tool_calls: tuple[ToolCallDelta, ...] | None = None
+    usage: Usage | None = None
+
+
+class Driver(Protocol):
+    """An engine. Drivers connect when they are used and again after `close`."""
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
+        """The answer, piece by piece; a stream that ends without a finish reason was cut."""
+
+    async def probe(self) -> None:
+        """Return once the engine has shown that it answers; raises as `generate`."""
+
+    async def close(self) -> None:
+        """Close connections."""
+
+
+async def generate_one_token(driver: Driver) -> None:
+    """A probe for engines that cost nothing: one token, which shows more than any health endpoint of theirs."""
+    chat = ChatRequest("probe", (Message("user", PROBE_PROMPT),), temperature=0.0)
+    async with contextlib.aclosing(driver.generate(GenerateRequest("", chat, output_tokens=1))) as pieces:
+        async for _ in pieces:
+            pass
+
+
+async def settle(rest: AsyncIterator[Any]) -> None:
+    """Let a stream end by itself after its last piece, for a short while."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_SECONDS):
+            async for _ in rest:
+                pass
