@@ -61,7 +61,7 @@ def server(directory: Path, tmp_path: Path) -> Iterator[ApiServer]:
     context.load_verify_locations(directory / "ca.crt")
     context.verify_mode = ssl.CERT_REQUIRED
     listener.socket = context.wrap_socket(listener.socket, server_side=True)
-    serving = threading.Thread(target=listener.serve_forever)
+    serving = threading.Thread(target=listener.serve_forever, args=(0.01,))
     serving.start()
     state.kubeconfig = tmp_path / "admin.kubeconfig"
     state.kubeconfig.write_text(pki.kubeconfig(directory, "admin", listener.server_address[1]))
