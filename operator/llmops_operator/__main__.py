@@ -7,14 +7,19 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmops_operator.settings import Images, Settings
+
+if TYPE_CHECKING:
+    from llmops_operator.runtime.operator import Options
 
 VARIABLES = """environment of `run` and `plan`:
   LLMOPS_NAMESPACE            namespace of the operator and its lease (llmops-system)
@@ -88,8 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(_options: argparse.Namespace) -> int:
-    from llmops_operator.handlers import watch
-    from llmops_operator.runtime.operator import Operator, Options
+    from llmops_operator.runtime.operator import Options
 
     variables, settings = os.environ, read_settings(os.environ)
     options = Options(
@@ -98,18 +102,23 @@ def _run(_options: argparse.Namespace) -> int:
     )
     _configure_logging(variables.get("LLMOPS_LOG_LEVEL") or "info")
 
-    async def run() -> None:
-        from llmops_operator.cluster.connection import connect
+    return asyncio.run(_operate(variables.get("KUBECONFIG"), settings, options))
 
-        connection = await connect(variables.get("KUBECONFIG"))
-        await Operator(connection, settings, options, watch).run()
 
-    from llmops_operator.cluster.connection import NoCredentialsError
+async def _operate(kubeconfig: str | None, settings: Settings, options: Options) -> int:
+    """Run the operator until TERM or INT."""
+    from llmops_operator.cluster.connection import NoCredentialsError, connect
+    from llmops_operator.handlers import watch
+    from llmops_operator.runtime.operator import Operator
 
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
     try:
-        asyncio.run(run())
+        connection = await connect(kubeconfig)
     except NoCredentialsError as error:
         raise UsageError(str(error)) from error
+    await Operator(connection, settings, options, watch).run(ended)
     return 0
 
 

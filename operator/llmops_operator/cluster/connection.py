@@ -49,7 +49,7 @@ async def connect(kubeconfig: str | None) -> Connection:
         else:
             library.load_incluster_config(configuration)
     except (config.ConfigException, OSError, TypeError) as error:
-        where = f"kubeconfig {kubeconfig}" if kubeconfig else "service account (give --kubeconfig outside a pod)"
+        where = f"kubeconfig {kubeconfig}" if kubeconfig else "pod's service account (outside a pod set KUBECONFIG)"
         raise NoCredentialsError(f"no usable credentials in the {where}: {error}") from error
     return _connection(configuration)
 

@@ -83,7 +83,7 @@ class Elector:
     async def run(self, act: Callable[[], Awaitable[None]]) -> None:
         """Wait for the Lease, run `act` while it is held, cancel it when it is lost, and again; release when cancelled.
 
-        `act` has ended before the Lease is released, so nothing acts beyond it.
+        `act` has ended before the Lease is released, so nothing acts beyond it. What it raises is raised here.
         """
         try:
             while True:
@@ -103,8 +103,8 @@ class Elector:
     async def _lead(self, act: Callable[[], Awaitable[None]]) -> None:
         acting = asyncio.ensure_future(act())
         try:
-            while self.leading:
-                await asyncio.sleep(min(self._timing.retry, self.authority()))
+            while self.leading and not acting.done():
+                await asyncio.wait({acting}, timeout=min(self._timing.retry, self.authority()))
                 if self.leading:
                     await self._attempt(self._renew)
         finally:

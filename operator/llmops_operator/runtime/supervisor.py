@@ -46,7 +46,8 @@ class Supervisor:
         loop, stop = self._loop, self._stop
         if loop is not None and stop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(stop.set)
-        await asyncio.to_thread(self._thread.join, STOP_SECONDS)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
     def _run(self) -> None:
         wait = FIRST_SECONDS
@@ -55,7 +56,7 @@ class Supervisor:
             self.starts += 1
             try:
                 asyncio.run(self._once())
-            except Exception:  # noqa: BLE001 - whatever it died of, it is started again
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever it died of, it is started again
                 _log.exception("%s has failed", self._name)
             if self._stopping.is_set():
                 return
