@@ -6,10 +6,11 @@ another shape (a second choice, for one) is refused: it would pass by the rules.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 from llmops_sidecars.guard.policy import CompiledPolicy
-from llmops_sidecars.guard.window import Release, Window
+from llmops_sidecars.guard.window import Release, WholeText, Window
 from llmops_sidecars.openai.answers import Chunk, Delta, FunctionDelta, ToolCallDelta, Usage
 from llmops_sidecars.openai.errors import engine_failed
 
@@ -19,13 +20,21 @@ Slot = tuple[str, int]
 """Which text of an answer: content, refusal, or the name or arguments of one of the tool calls."""
 
 
-class GuardedAnswer:
-    """One answer. `counts` are findings by rule and action, `errors` checks that could not run."""
+MOST_TEXTS = 256
+"""Texts of one answer: more calls than a request may have tools, and their names."""
 
-    def __init__(self, policy: CompiledPolicy) -> None:
+
+class GuardedAnswer:
+    """One answer. `counts` are findings by rule and action, `errors` checks that could not run.
+
+    `streams`: texts leave through windows, as they come; otherwise each is judged whole, at its end.
+    """
+
+    def __init__(self, policy: CompiledPolicy, *, streams: bool) -> None:
         """Start empty."""
-        self._policy = policy
-        self._windows: dict[Slot, Window] = {}
+        self._policy, self._streams = policy, streams
+        self._windows: dict[Slot, Window | WholeText] = {}
+        self.created = int(time.time())
         self.blocked_by: str | None = None
         self.finish_reason: str | None = None
         self.usage = Usage()
@@ -40,7 +49,7 @@ class GuardedAnswer:
 
     def push(self, chunk: Chunk, now: float) -> list[Delta]:
         """Take a chunk; raises ApiError for one of unknown shape, RuleError when a rule cannot run."""
-        self.usage = chunk.tokens or self.usage
+        self.created, self.usage = chunk.created or self.created, chunk.tokens or self.usage
         deltas: list[Delta] = []
         for choice in chunk.choices:
             if choice.index != 0:
@@ -67,9 +76,12 @@ class GuardedAnswer:
         slot = ("name", index)
         return self._take(slot, self._window(slot).flush())
 
-    def _window(self, slot: Slot) -> Window:
+    def _window(self, slot: Slot) -> Window | WholeText:
         if slot not in self._windows:
-            self._windows[slot] = Window(self._policy.output, self._policy.stream)
+            if len(self._windows) >= MOST_TEXTS:
+                raise engine_failed("The model's answer has too many tool calls.")
+            rules = self._policy.output
+            self._windows[slot] = Window(rules, self._policy.stream) if self._streams else WholeText(rules)
         return self._windows[slot]
 
     def _take(self, slot: Slot, release: Release) -> list[Delta]:

@@ -7,13 +7,24 @@ import time
 from collections.abc import Callable
 
 from llmops_sidecars.guard.admin import Admin
-from llmops_sidecars.guard.chat import CHAT_PATH, Chat
+from llmops_sidecars.guard.chat import Chat
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.readiness import Readiness
+from llmops_sidecars.guard.record import request_id_of
 from llmops_sidecars.guard.serving import Serving
+from llmops_sidecars.guard.upstream import CHAT_PATH
 from llmops_sidecars.openai.answers import Model, ModelList, encode_answer
 from llmops_sidecars.openai.errors import ApiError, method_not_allowed, model_not_found, not_ready, route_not_found
-from llmops_sidecars.proxy.asgi import ClientDisconnectedError, Receive, Scope, Send, send_error, send_json
+from llmops_sidecars.proxy.asgi import (
+    ClientDisconnectedError,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    SlowClientError,
+    send_error,
+    send_json,
+)
 from llmops_sidecars.proxy.contract_file import ContractFile
 from llmops_sidecars.proxy.downstream import Downstream
 from llmops_sidecars.proxy.drain import Drain
@@ -56,23 +67,27 @@ class GuardApp:
                 await self._chat(scope, receive, send)
             elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
                 _require_method(scope, "GET")
-                await self._models(path.removeprefix(MODELS_PATH).removeprefix("/"), send)
+                await self._models(scope, path.removeprefix(MODELS_PATH).removeprefix("/"), send)
             else:
                 raise route_not_found()
         except ApiError as error:
-            await send_error(send, error)
-        except ClientDisconnectedError:
+            await send_error(send, error, _identified(scope))
+        except (ClientDisconnectedError, SlowClientError):
             return
 
-    async def _models(self, name: str, send: Send) -> None:
+    async def _models(self, scope: Scope, name: str, send: Send) -> None:
         if self._contract.current is None:
             raise not_ready(self._contract.error or "no contract has been read yet")
         model = Model(self._contract.current.contract.model, self._started)
         if name and name != model.id:
             raise model_not_found(model.id)
-        await send_json(send, OK, encode_answer(model if name else ModelList((model,))))
+        await send_json(send, OK, encode_answer(model if name else ModelList((model,))), _identified(scope))
 
 
 def _require_method(scope: Scope, method: str) -> None:
     if scope["method"] != method:
         raise method_not_allowed(method)
+
+
+def _identified(scope: Scope) -> Headers:
+    return [(b"x-request-id", request_id_of(scope).encode())]

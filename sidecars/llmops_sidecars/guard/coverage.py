@@ -1,7 +1,8 @@
-"""Which texts of a request the rules see: all of them.
+"""Which texts of a request the rules see: all that are forwarded.
 
-Every string in what is forwarded is read: contents and their parts, refusals, names, tool calls with their arguments,
-tool definitions, stop words, response formats. Nothing has to be remembered when the request's shape grows.
+Not a list of fields but every string there is: contents, refusals, names, tool calls with their arguments, tool
+definitions and the keys in their schemas, stop words, response formats. A field that is new to the request is covered
+before anybody thinks of it.
 """
 
 from __future__ import annotations
@@ -10,36 +11,61 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
-from llmops_sidecars.openai.chat import ChatRequest, Message, Tool
+from llmops_sidecars.openai.chat import (
+    ChatRequest,
+    ContentPart,
+    FunctionCall,
+    FunctionDefinition,
+    Message,
+    Tool,
+    ToolCall,
+    message_text,
+)
+
+STRUCTS = (ChatRequest, ContentPart, FunctionCall, FunctionDefinition, Message, Tool, ToolCall)
+FIELDS = frozenset(field for struct in STRUCTS for field in struct.__struct_fields__)
+"""Names of the API itself, which a pattern must not break."""
+
+WORDS = {
+    "role": frozenset({"system", "developer", "user", "assistant", "tool", "function"}),
+    "type": frozenset({"function", "text", "json_object", "json_schema"}),
+    "tool_choice": frozenset({"none", "auto", "required"}),
+    "reasoning_effort": frozenset({"none", "minimal", "low", "medium", "high"}),
+}
+"""Values of the API itself, by field."""
 
 
-class _Spoken(Struct, frozen=True, omit_defaults=True):
-    """The fields of a request that hold text of the caller."""
-
-    messages: tuple[Message, ...] = ()
-    tools: tuple[Tool, ...] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
-    stop: str | tuple[str, ...] | None = None
+def one_text(message: Message) -> Message:
+    """The message with its parts joined, as the model reads them: nothing hides between two parts."""
+    if not isinstance(message.content, tuple):
+        return message
+    return msgspec.structs.replace(message, content=message_text(message))
 
 
-def checked(request: ChatRequest, check: Callable[[str], str]) -> ChatRequest:
-    """The request with every text replaced by what `check` returns for it; an exception of `check` passes through."""
-    before = msgspec.to_builtins({name: getattr(request, name) for name in _Spoken.__struct_fields__})
-    after = _mapped(before, check)
-    if after == before:
-        return request
-    spoken = msgspec.convert(after, _Spoken)
-    return msgspec.structs.replace(request, **{name: getattr(spoken, name) for name in _Spoken.__struct_fields__})
+def checked(request: ChatRequest, check: Callable[[str], str]) -> dict[str, Any]:
+    """The request's fields with every text but the model's name replaced by what `check` returns for it.
+
+    An exception of `check` passes through.
+    """
+    joined = msgspec.structs.replace(request, messages=tuple(one_text(message) for message in request.messages))
+    fields: dict[str, Any] = msgspec.to_builtins(joined)
+    mapped: dict[str, Any] = _mapped({name: value for name, value in fields.items() if name != "model"}, check)
+    return {"model": request.model} | mapped
 
 
 def _mapped(value: Any, check: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return check(value)
     if isinstance(value, dict):
-        return {check(key): _mapped(item, check) for key, item in value.items()}
+        return {
+            key if key in FIELDS else check(key): item if _is_word(key, item) else _mapped(item, check)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_mapped(item, check) for item in value]
     return value
+
+
+def _is_word(key: str, value: Any) -> bool:
+    return isinstance(value, str) and value in WORDS.get(key, ())

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 
 import re2
 
-from llmops_sidecars.contract import ContractError, OnError, PatternsRule, PiiRule, Policy, Rule, StreamWindow
+from llmops_sidecars.contract import (
+    ContractError,
+    OnError,
+    Pattern,
+    PatternsRule,
+    PiiRule,
+    Policy,
+    Rule,
+    StreamWindow,
+)
 from llmops_sidecars.guard.rules import patterns, pii, secrets
 from llmops_sidecars.guard.rules.finding import Find
+from llmops_sidecars.guard.rules.scan import options
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class CompiledPolicy:
 
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
-    """Compile; raises ContractError that names the rule which cannot be used."""
+    """Compile; raises ContractError that names the pattern which cannot be used."""
     return CompiledPolicy(
         version=policy.version,
         input=Rules(tuple(_compile(rule, policy) for rule in policy.input), policy.on_error),
@@ -44,8 +54,14 @@ def _compile(rule: Rule, policy: Policy) -> Find:
         return pii.make(rule)
     if not isinstance(rule, PatternsRule):
         return secrets.make(rule)
+    for pattern in rule.patterns:
+        _require_usable(pattern, policy)
+    return patterns.make(rule)
+
+
+def _require_usable(pattern: Pattern, policy: Policy) -> None:
     try:
-        return patterns.make(rule)
+        re2.compile(pattern.expression, options())
     except re2.error as error:
-        names = ", ".join(pattern.name for pattern in rule.patterns)
-        raise ContractError(f"policy {policy.name!r}: RE2 refuses a pattern of {names}: {error}") from error
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
+        raise ContractError(f"policy {policy.name!r}, pattern {pattern.name!r}: RE2 refuses it: {reason}") from error

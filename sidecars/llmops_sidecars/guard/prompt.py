@@ -7,7 +7,7 @@ import msgspec
 from llmops_sidecars.contract import Template
 from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.openai.chat import ChatRequest, Message, PromptReference
-from llmops_sidecars.openai.errors import ApiError
+from llmops_sidecars.openai.errors import ApiError, invalid_request
 from llmops_sidecars.prompts.render import render
 
 
@@ -15,7 +15,7 @@ def templated(request: ChatRequest, served: Served) -> tuple[ChatRequest, Templa
     """Put the template's messages before the request's, and its parameters where the request has none.
 
     A request that names no template gets the default one, if there is one, with the defaults of its variables.
-    Raises ApiError: 404 for a template or version that is not served, 400 for wrong variables.
+    Raises ApiError (400) for a template or version that is not served, and for wrong variables.
     """
     reference = request.prompt or _default(served)
     if reference is None:
@@ -55,4 +55,4 @@ def _message(role: str, content: str) -> Message:
 
 
 def _not_found(param: str, message: str) -> ApiError:
-    return ApiError(404, "prompt_not_found", message, param=param)
+    return invalid_request(message, param, "prompt_not_found")

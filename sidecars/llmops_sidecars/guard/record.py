@@ -15,7 +15,40 @@ from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.proxy.asgi import Scope, header
 
 ANONYMOUS = "anonymous"
-SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+OUTCOMES = frozenset(
+    {
+        "ok",
+        "answer_blocked",
+        "client_left",
+        "body_too_large",
+        "body_too_slow",
+        "content_blocked",
+        "draining",
+        "engine_failed",
+        "engine_timeout",
+        "engine_unavailable",
+        "guard_unavailable",
+        "internal_error",
+        "invalid_header",
+        "invalid_json",
+        "invalid_value",
+        "invalid_variable",
+        "missing_field",
+        "missing_variable",
+        "model_not_found",
+        "not_ready",
+        "prompt_not_found",
+        "too_many_requests",
+        "unknown_variable",
+        "unsupported_encoding",
+        "unsupported_parameter",
+    }
+)
+"""What metrics and records say; a code that only a provider knows is `other`, so that labels stay few."""
+
+HIT = "hit"
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UNKNOWN_REVISION = "none"
 
 _log = logging.getLogger("llmops.access")
@@ -26,6 +59,8 @@ class Record:
     """One request. Times are seconds of a monotonic clock; `None` for what has not happened."""
 
     request_id: str
+    generation: str
+    """What the cache knows it by: unique, also when a client gives two requests one id."""
     tenant: str
     started: float
     path: str
@@ -41,14 +76,15 @@ class Record:
     errors: Counter[str] = field(default_factory=Counter)
     """Checks that could not run, by direction."""
     queue_seconds: float = 0.0
+    render_seconds: float = 0.0
     check_seconds: float = 0.0
     first_token: float | None = None
     last_token: float | None = None
 
     def timing(self, now: float) -> str:
         """The stages so far as the value of a `Server-Timing` header, in milliseconds."""
-        waited = now - self.started - self.queue_seconds - self.check_seconds
-        stages = {"queue": self.queue_seconds, "guard": self.check_seconds, "upstream": max(waited, 0.0)}
+        own = {"queue": self.queue_seconds, "render": self.render_seconds, "guard": self.check_seconds}
+        stages = own | {"upstream": max(now - self.started - sum(own.values()), 0.0)}
         return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in stages.items())
 
     def headers(self, now: float) -> list[tuple[bytes, bytes]]:
@@ -73,6 +109,7 @@ class Record:
 
     def write(self, now: float, metrics: GuardMetrics) -> None:
         """Count it, and write the line."""
+        self.outcome = self.outcome if self.outcome in OUTCOMES else "other"
         metrics.requests.labels(self.revision, self.outcome).inc()
         metrics.seconds.labels(self.revision).observe(now - self.started)
         metrics.tokens.labels(self.revision, "input").inc(self.usage.prompt_tokens)
@@ -111,9 +148,15 @@ class Record:
 
 def begin(scope: Scope, now: float) -> Record:
     """A record for a new request: the caller's id when it is sane, the digest of its credential."""
+    request_id = request_id_of(scope)
+    generation = f"{request_id}.{uuid.uuid4().hex[:12]}"
+    return Record(request_id, generation, tenant(header(scope, b"authorization")), now, scope["path"])
+
+
+def request_id_of(scope: Scope) -> str:
+    """The caller's id when it is sane, else a new one."""
     asked = header(scope, b"x-request-id") or ""
-    request_id = asked if SANE_ID.fullmatch(asked) else uuid.uuid4().hex
-    return Record(request_id, tenant(header(scope, b"authorization")), now, scope["path"])
+    return asked if SANE_ID.fullmatch(asked) else uuid.uuid4().hex
 
 
 def tenant(credential: str | None) -> str:

@@ -1,35 +1,50 @@
 """The window of a stream: text leaves only after it has stood inside a checked window, and in time.
 
-    released | held: checked, may still become part of something | arriving
-             ^ cut                                               ^ end
+    context (released) | held: checked, may still become part of something | arriving
+                       ^ cut                                               ^ end
 
-The cut moves right by two bounds: never more than `hold_back_characters` are held, and nothing longer than
-`hold_back_seconds`. It moves left of anything found and of what may go on (a word, a number, an address that touches
-the end), up to MOST_HELD characters. Masks are put in before release. After a block nothing leaves any more.
+The cut moves right for two reasons: at most `hold_back_characters` are held, and for `hold_back_seconds` at most.
+Age moves it no further than the tail, which may be the beginning of something (a word, a number, an account in groups
+that touches the end); number does, but for what has been found: that is held until it has ended, since its mask is all
+that will ever leave of it. What ends in the tail is not certain yet: a card number may turn out to be a longer number.
+Masks are put in before release. After a block nothing leaves any more.
+
+An author's pattern of several words is seen whole as long as the words come within `hold_back_seconds`: the first ones
+are released then, without what follows.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import re2
 
-from llmops_sidecars.contract import StreamWindow
+from llmops_sidecars.contract import Action, StreamWindow
 from llmops_sidecars.guard.policy import Rules
+from llmops_sidecars.guard.rules.addresses import LETTERS
 from llmops_sidecars.guard.rules.finding import Finding
-from llmops_sidecars.guard.rules.scan import options
-from llmops_sidecars.guard.verdict import count, examine, mask
+from llmops_sidecars.guard.rules.scan import options, plain
+from llmops_sidecars.guard.verdict import count, examine, judge, mask, name
 
 CONTEXT = 64
 """Characters of released text that rules still see, for word boundaries and what began there."""
 
-MOST_HELD = 8192
-"""Characters that are held at most, whatever they look like; a longer word is released as it is checked."""
+LEAST_TAIL = 64
+"""Characters of a tail that are held even when fewer would be: a phone number, an account, most addresses."""
 
-UNFINISHED = re2.compile(r"(?:[\d+(][\d\s().\-/]{0,63}|\S+)$", options())
-"""What the end of a text may be the beginning of: a number in groups, or a word."""
+MOST_HELD = 8192
+"""Characters of one finding that are waited for; a longer one ends the answer, also where it would be masked."""
+
+TAIL = re2.compile(
+    rf"(?:-----BEGIN[A-Z0-9 ]{{0,40}}-{{0,5}}"
+    rf"|\b[A-Za-z]{{2}}\d{{2}}[A-Za-z0-9 \-]{{0,44}}"
+    r"|[+(\d][\d ().\-/\t]{0,40}"
+    rf"|[!-~\d{LETTERS}]+)$",
+    options(),
+)
+"""What the end of a text may be the beginning of: a private key, an IBAN or a number in groups, a word."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +58,26 @@ class Release:
 
 
 class Window:
-    """One text of one answer. Times are seconds of any clock that does not go back."""
+    """One text of a streamed answer. Times are seconds of any clock that does not go back."""
 
     def __init__(self, rules: Rules, bounds: StreamWindow) -> None:
         """Start empty."""
         self._rules, self._bounds = rules, bounds
+        self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL)
         self._context, self._held = "", ""
         self._arrivals: deque[tuple[float, int]] = deque()
+        self._aged = 0
         self._blocked_by: str | None = None
 
     @property
     def due(self) -> float | None:
-        """When something that is held has been held long enough; None while nothing is."""
-        return self._arrivals[0][0] + self._bounds.hold_back_seconds if self._arrivals else None
+        """When time alone may let more go; None while only more text can change anything."""
+        place = 0
+        for arrived, length in self._arrivals:
+            place += length
+            if place > self._aged:
+                return arrived + self._bounds.hold_back_seconds
+        return None
 
     def push(self, text: str, now: float) -> Release:
         """Take more text, or none, to let time do its work; raises RuleError, which is the window's end."""
@@ -66,59 +88,65 @@ class Window:
         if text:
             self._held += text
             self._arrivals.append((now, len(text)))
-        return self._advance(self._overdue(now))
+        self._aged = self._count_aged(now)
+        wanted = max(self._aged, len(self._held) - self._bounds.hold_back_characters)
+        if wanted <= 0:
+            return Release()
+        tail = self._tail()
+        cut = min(wanted, max(tail, len(self._held) - self._most_tail))
+        return self._advance(cut, tail) if cut > 0 else Release()
 
     def flush(self) -> Release:
         """The text has ended: release or block what is left."""
         if self._blocked_by is not None:
             return Release(blocked_by=self._blocked_by)
-        return self._advance(len(self._held), final=True)
+        return self._advance(len(self._held), len(self._held))
 
-    def _overdue(self, now: float) -> int:
-        """How many characters have to go, by number or by age."""
+    def _count_aged(self, now: float) -> int:
+        """How many characters have been held long enough."""
         aged = 0
         for arrived, length in self._arrivals:
             if now - arrived < self._bounds.hold_back_seconds:
                 break
             aged += length
-        return max(aged, len(self._held) - self._bounds.hold_back_characters)
+        return aged
 
-    def _advance(self, cut: int, *, final: bool = False) -> Release:
-        if cut <= 0:
-            return Release()
-        before = len(self._context)
+    def _tail(self) -> int:
+        """Where the tail begins."""
+        found = TAIL.search(plain(self._held))
+        return len(self._held) if found is None else int(found.start())
+
+    def _advance(self, cut: int, tail: int) -> Release:
+        """Check all, and release up to `cut` or to where a finding or a block allows it."""
         findings = examine(self._context + self._held, self._rules)
-        places = [place for place in findings.places if place.end > before]
-        blocking = next((place for place in places if place.action == "Block"), None)
-        if blocking is not None:
-            self._blocked_by = blocking.rule
-            cut = max(blocking.start - before, 0)
-        elif not final:
-            cut = self._safe(cut, places, before)
-        leaving = [_moved(place, before) for place in places if place.start - before < cut and place is not blocking]
+        before = len(self._context)
+        places = [_moved(place, before) for place in findings.places if place.end > before]
+        cut, blocking = self._decide(cut, tail, places)
+        leaving = [place for place in places if place.end <= cut and place is not blocking]
         text = mask(self._held[:cut], leaving)
         self._drop(cut)
-        counted = [*leaving, *([blocking] if blocking else [])]
-        return Release(text, self._blocked_by, count(counted), findings.errors)
+        if blocking is not None:
+            self._blocked_by = name(blocking)
+            leaving.append(blocking)
+        return Release(text, self._blocked_by, count(leaving), findings.errors)
 
-    def _safe(self, cut: int, places: list[Finding], before: int) -> int:
-        """Move the cut left of what it would cut in two, unless far too much is held already."""
-        if len(self._held) > MOST_HELD:
-            return cut
-        end = len(self._held)
-        unfinished = UNFINISHED.search(self._held)
-        if unfinished is not None:
-            cut = min(cut, _word_start(self._held, unfinished.start()))
-        for place in reversed(places):
-            start, stop = place.start - before, place.end - before
-            if start < cut < stop or stop == end:
-                cut = min(cut, max(start, 0))
-        return cut
+    def _decide(self, cut: int, tail: int, places: Sequence[Finding]) -> tuple[int, Finding | None]:
+        """Where to cut so that no finding is cut in two, and what blocks, if something does."""
+        for place in places:
+            if place.end > tail:
+                most = self._most_tail if place.action is Action.BLOCK else max(MOST_HELD, self._most_tail)
+                return (place.start, place) if len(self._held) - place.start > most else (min(cut, place.start), None)
+            if place.action is Action.BLOCK:
+                return place.start, place
+            if place.start < cut < place.end:
+                cut = place.start
+        return cut, None
 
     def _drop(self, cut: int) -> None:
         """Forget what has left, but for the context."""
         self._context = (self._context + self._held[:cut])[-CONTEXT:]
         self._held = self._held[cut:]
+        self._aged = max(self._aged - cut, 0)
         while cut > 0 and self._arrivals:
             arrived, length = self._arrivals.popleft()
             if length > cut:
@@ -126,12 +154,30 @@ class Window:
             cut -= length
 
 
-def _word_start(text: str, position: int) -> int:
-    while position > 0 and not text[position - 1].isspace():
-        position -= 1
-    return position
+class WholeText:
+    """A text of an answer that does not stream: it is judged at its end, all of it. The interface is a window's."""
+
+    due = None
+
+    def __init__(self, rules: Rules) -> None:
+        """Start empty."""
+        self._rules = rules
+        self._pieces: list[str] = []
+
+    def push(self, text: str, _now: float) -> Release:
+        """Take more text."""
+        self._pieces.append(text)
+        return Release()
+
+    def flush(self) -> Release:
+        """The text has ended; raises RuleError."""
+        text, self._pieces = "".join(self._pieces), []
+        if not text:
+            return Release()
+        verdict = judge(text, self._rules)
+        return Release(verdict.text, verdict.blocked_by, verdict.counts, verdict.errors)
 
 
 def _moved(place: Finding, before: int) -> Finding:
     """A place in the held text; what began in the context begins at its edge."""
-    return Finding(max(place.start - before, 0), place.end - before, place.rule, place.label, place.action)
+    return replace(place, start=max(place.start - before, 0), end=place.end - before)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import msgspec
+
 from llmops_sidecars.contract import Message, Template, Variable, VariableType
 from llmops_sidecars.openai.errors import ApiError, invalid_request
 
@@ -15,19 +17,28 @@ SLOT = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 """A slot; it runs on the author's text only, and cannot backtrack."""
 
 MOST_CHARACTERS = 1_000_000
-"""The longest rendered prompt."""
+"""The longest rendered prompt; it is counted before it is made."""
 
 Value = str | int | float | bool
 
+PYTHON_TYPES: dict[VariableType, type | tuple[type, ...]] = {
+    VariableType.STRING: str,
+    VariableType.INTEGER: int,
+    VariableType.NUMBER: (int, float),
+    VariableType.BOOLEAN: bool,
+}
+
 
 def render(template: Template, values: Mapping[str, Value]) -> tuple[Message, ...]:
-    """The template's messages with the values in them; raises ApiError (400) that names template and variable."""
+    """The template's messages with the values in them; raises ApiError (400) that names template and variable.
+
+    Numbers and booleans stand as in JSON. A variable without value and default is the empty text.
+    """
     _require_known(template, values)
     texts = {variable.name: _text(template, variable, values) for variable in template.variables}
-    messages = tuple(Message(message.role, _filled(message.content, texts)) for message in template.messages)
-    if sum(len(message.content) for message in messages) > MOST_CHARACTERS:
+    if sum(_length(message.content, texts) for message in template.messages) > MOST_CHARACTERS:
         raise invalid_request(f"prompt {template.id!r}: longer than {MOST_CHARACTERS} characters.", "prompt")
-    return messages
+    return tuple(Message(message.role, _filled(message.content, texts)) for message in template.messages)
 
 
 def _require_known(template: Template, values: Mapping[str, Value]) -> None:
@@ -35,7 +46,7 @@ def _require_known(template: Template, values: Mapping[str, Value]) -> None:
     surplus = sorted(values.keys() - known)
     if surplus:
         has = f"it has {', '.join(sorted(known))}" if known else "it has none"
-        raise _wrong(template, surplus[0], f"the template has no such variable; {has}", "unknown_variable")
+        raise _wrong(template, _shown(surplus[0]), f"the template has no such variable; {has}", "unknown_variable")
 
 
 def _text(template: Template, variable: Variable, values: Mapping[str, Value]) -> str:
@@ -47,27 +58,30 @@ def _text(template: Template, variable: Variable, values: Mapping[str, Value]) -
     value = values[variable.name]
     if not _fits(value, variable.type):
         raise _wrong(template, variable.name, f"must be of type {variable.type.value}", "invalid_variable")
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     if len(text) > variable.max_length:
         raise _wrong(template, variable.name, f"longer than {variable.max_length} characters", "invalid_variable")
     return text
 
 
 def _fits(value: Value, kind: VariableType) -> bool:
-    if isinstance(value, bool):
-        return kind is VariableType.BOOLEAN
-    accepted: dict[VariableType, type | tuple[type, ...]] = {
-        VariableType.STRING: str,
-        VariableType.INTEGER: int,
-        VariableType.NUMBER: (int, float),
-        VariableType.BOOLEAN: bool,
-    }
-    return isinstance(value, accepted[kind])
+    """Whether a value is of a type; in Python, not in JSON, a boolean is also a number."""
+    return isinstance(value, PYTHON_TYPES[kind]) and isinstance(value, bool) == (kind is VariableType.BOOLEAN)
+
+
+def _length(content: str, texts: Mapping[str, str]) -> int:
+    slots = SLOT.finditer(content)
+    return len(content) + sum(len(texts.get(slot[1], slot[0])) - len(slot[0]) for slot in slots)
 
 
 def _filled(content: str, texts: Mapping[str, str]) -> str:
-    """Slots of unknown names stay as they are: the operator refuses such a template before it gets here."""
+    """The content with values in its slots; slots of unknown names stay as they are."""
     return SLOT.sub(lambda slot: texts.get(slot[1], slot[0]), content)
+
+
+def _shown(name: str) -> str:
+    """A name that the caller made up, as far as it looks like one: an error must not repeat a text."""
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", name) else "?"
 
 
 def _wrong(template: Template, name: str, what: str, code: str) -> ApiError:

@@ -12,12 +12,14 @@ from llmops_sidecars.contract import Action
 class Finding:
     """A place in a text, in characters from `start` to before `end`.
 
-    `rule` is what refusals and metrics call it, `label` what stands in its place when it is masked.
+    `rule` is what metrics call the rule, `kind` what it is: an entity, a shape, an author's pattern. `label` stands in
+    its place when it is masked.
     """
 
     start: int
     end: int
     rule: str
+    kind: str
     label: str
     action: Action
 

@@ -6,6 +6,8 @@ from llmops_sidecars.contract import PatternsRule
 from llmops_sidecars.guard.rules.finding import Find, Finding
 from llmops_sidecars.guard.rules.scan import PatternSet
 
+RULE = "patterns"
+
 
 def make(rule: PatternsRule) -> Find:
     """The rule for the expressions; raises re2.error for one that RE2 refuses."""
@@ -15,7 +17,7 @@ def make(rule: PatternsRule) -> Find:
         found = []
         for index, start, end in expressions.places(text):
             pattern = rule.patterns[int(index)]
-            found.append(Finding(start, end, pattern.name, f"[{pattern.name}]", pattern.action))
+            found.append(Finding(start, end, RULE, pattern.name, f"[PATTERN:{pattern.name}]", pattern.action))
         return found
 
     return find

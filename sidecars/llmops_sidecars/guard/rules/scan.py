@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import re2
 
 MEMORY = 8 << 20
-"""Bytes that one compiled set may take."""
+"""Bytes that one compiled pattern, and one set of them, may take."""
+
+ESCAPES = "nrtbf"
+"""Letters that after a backslash are no letters: line breaks and the like, in JSON inside a text."""
 
 
 def options() -> Any:
@@ -20,20 +24,80 @@ def options() -> Any:
 
 
 class PatternSet:
-    """Named patterns, searched together; only those that occur are searched again for their places."""
+    """Named patterns, searched together; only those that occur are searched again for their places.
+
+    An empty pattern is in the set that occurs in every text: when it is not reported, the set ran out of memory, which
+    RE2 does not say otherwise. All patterns are searched one by one then, as always when they are too large for a set.
+    """
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         """Compile; raises re2.error for a pattern that RE2 refuses."""
         self._names = list(patterns)
         self._patterns = [re2.compile(pattern, options()) for pattern in patterns.values()]
-        self._set = re2.Set.SearchSet(options())
-        for pattern in patterns.values():
-            self._set.Add(pattern)
-        self._set.Compile()
+        self._set = _compiled_set([*patterns.values(), ""])
 
     def places(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Name, start and end of every occurrence that is not empty, in characters."""
-        for index in self._set.Match(text) or ():
+        for index in self._occurring(text):
             for match in self._patterns[index].finditer(text):
                 if match.end() > match.start():
                     yield self._names[index], match.start(), match.end()
+
+    def _occurring(self, text: str) -> list[int]:
+        witness = len(self._patterns)
+        found: list[int] = (self._set.Match(text) if self._set else None) or []
+        return sorted(found)[:-1] if witness in found else list(range(witness))
+
+
+def _compiled_set(patterns: list[str]) -> Any:
+    """The set, or None when the patterns are too large together."""
+    together = re2.Set.SearchSet(options())
+    for pattern in patterns:
+        together.Add(pattern)
+    try:
+        together.Compile()
+    except re2.error:
+        return None
+    return together
+
+
+def starts_word(text: str, start: int) -> bool:
+    """Whether no letter or digit stands before a place; the `n` of an escaped line break is none."""
+    if start == 0 or not (text[start - 1].isalnum() or text[start - 1] == "_"):
+        return True
+    return start > 1 and text[start - 1] in ESCAPES and text[start - 2] == "\\"
+
+
+def ends_word(text: str, end: int) -> bool:
+    """Whether no letter or digit stands at a place."""
+    return end >= len(text) or not (text[end].isalnum() or text[end] == "_")
+
+
+def plain(text: str) -> str:
+    """The text as patterns expect it, character by character, so that places stay what they are.
+
+    Compatibility forms (full-width digits, styled letters) become what they stand for (NFKC, where that is one
+    character), all dashes a hyphen, all spaces within a line a space.
+    """
+    return text if text.isascii() else text.translate(_PLAIN)
+
+
+class _Plain(dict[int, str]):
+    """Filled as characters are met: the table is as large as the alphabets in use."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = result = _plain_character(chr(code))
+        return result
+
+
+def _plain_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Zs":
+        return " "
+    if category == "Pd" or character == "\N{MINUS SIGN}":
+        return "-"
+    simple = unicodedata.normalize("NFKC", character)
+    return simple if len(simple) == 1 else character
+
+
+_PLAIN = _Plain()

@@ -1,0 +1,143 @@
+"""An answer on its way to the client: the cache's events through the guard, as events or as one document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from llmops_sidecars.contract import Limits
+from llmops_sidecars.guard.answer import GuardedAnswer
+from llmops_sidecars.guard.record import Record
+from llmops_sidecars.guard.upstream import GRACE_SECONDS
+from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, decode_chunk, encode_answer
+from llmops_sidecars.openai.assembly import Assembly
+from llmops_sidecars.openai.errors import engine_failed, engine_timeout
+from llmops_sidecars.openai.events import DONE, DONE_DATA, STREAM_HEADERS, ChunkWriter, EventSplitter
+from llmops_sidecars.proxy.asgi import JSON, StreamSender, cancel
+from llmops_sidecars.proxy.downstream import DownstreamResponse
+
+OK = 200
+MOST_CHARACTERS = 4 * 1024 * 1024
+"""Of an answer that is put together for a client that does not stream."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is needed to answer one request. `token` is told of each event with text, `passed` when all has passed."""
+
+    answer: GuardedAnswer
+    model: str
+    record: Record
+    limits: Limits
+    sender: StreamSender
+    clock: Callable[[], float]
+    token: Callable[[], None]
+    passed: Callable[[], Awaitable[None]]
+
+    async def stream(self, response: DownstreamResponse, *, usage: bool) -> None:
+        """Send events as they may leave; `passed` is awaited before the last ones."""
+        writer: ChunkWriter | None = None
+        async with aclosing(self._guarded(response)) as batches:
+            async for deltas in batches:
+                opening = b""
+                if writer is None:
+                    writer = await self._start()
+                    opening = writer.role()
+                await self.sender.write(opening + b"".join(_event(writer, delta) for delta in deltas))
+        if writer is None:
+            raise engine_failed("The model's answer has no event.")
+        await self._settle()
+        ending = writer.finish(self.answer.finish_reason or "stop")
+        await self.sender.end(ending + (writer.usage(self.answer.usage) if usage else b"") + DONE)
+
+    async def whole(self, response: DownstreamResponse) -> None:
+        """Collect, then send one document."""
+        collected, characters = Assembly(), 0
+        async with aclosing(self._guarded(response)) as batches:
+            async for deltas in batches:
+                for delta in deltas:
+                    collected.add(self._chunk(delta))
+                characters += sum(len(delta.content or "") for delta in deltas)
+                if characters > MOST_CHARACTERS:
+                    raise engine_failed("The model's answer is too long to be sent in one piece; stream it.")
+        await self._settle()
+        collected.add(self._chunk(Delta(), self.answer.finish_reason))
+        collected.usage = self.answer.usage
+        self.record.status = OK
+        headers = (JSON, *self.record.headers(self.clock()))
+        await self.sender.whole(OK, encode_answer(collected.response()), headers)
+
+    async def _start(self) -> ChunkWriter:
+        self.record.status = OK
+        await self.sender.start(OK, (*STREAM_HEADERS, *self.record.headers(self.clock())))
+        return ChunkWriter(self._id(), self.answer.created, self.model)
+
+    async def _settle(self) -> None:
+        """The answer is whole: have it remembered, unless it was blocked."""
+        if self.answer.blocked_by is None:
+            await self.passed()
+
+    def _id(self) -> str:
+        return f"chatcmpl-{self.record.request_id}"
+
+    def _chunk(self, delta: Delta, finish_reason: str | None = None) -> Chunk:
+        choice = ChunkChoice(delta=delta, finish_reason=finish_reason)
+        return Chunk(self._id(), self.answer.created, self.model, (choice,))
+
+    async def _guarded(self, response: DownstreamResponse) -> AsyncGenerator[list[Delta], None]:
+        """What may leave, in a batch per read, until the answer ends or is blocked."""
+        done = False
+        async with aclosing(self._events(response)) as batches:
+            async for events in batches:
+                deltas: list[Delta] = [] if events else self.answer.tick(self.clock())
+                for data in events:
+                    done = done or data == DONE_DATA
+                    if not done:
+                        deltas += self._take(decode_chunk(data))
+                if deltas or events:
+                    yield deltas
+                if self.answer.blocked_by is not None:
+                    return
+        if not done or self.answer.finish_reason is None:
+            raise engine_failed("The model's answer ended before it was complete.")
+        yield self.answer.flush()
+
+    def _take(self, chunk: Chunk) -> list[Delta]:
+        if any(choice.delta.content or choice.delta.refusal or choice.delta.tool_calls for choice in chunk.choices):
+            self.token()
+        return self.answer.push(chunk, self.clock())
+
+    async def _events(self, response: DownstreamResponse) -> AsyncGenerator[list[bytes], None]:
+        """The events of each read; an empty list when time alone may let something go before the next read."""
+        splitter, stream = EventSplitter(), aiter(response.stream())
+        allowed, awaited = self.limits.first_token_seconds, "its first token"
+        read: asyncio.Future[bytes] | None = None
+        try:
+            while True:
+                read = asyncio.ensure_future(anext(stream, b""))
+                late = self.clock() + allowed + GRACE_SECONDS
+                while not await self._ready(read, late):
+                    if self.clock() >= late:
+                        raise engine_timeout(awaited, allowed)
+                    yield []
+                if not (data := read.result()):
+                    return
+                if events := splitter.feed(data):
+                    yield events
+                allowed, awaited = self.limits.inter_token_seconds, "its next token"
+        finally:
+            if read is not None:
+                await cancel(read)
+
+    async def _ready(self, read: asyncio.Future[bytes], late: float) -> bool:
+        """Wait for a read, until something that is held is due, or until it is late."""
+        if not read.done():
+            until = late if self.answer.due is None else min(late, self.answer.due)
+            await asyncio.wait({read}, timeout=max(until - self.clock(), 0))
+        return read.done()
+
+
+def _event(writer: ChunkWriter, delta: Delta) -> bytes:
+    return writer.text(delta.content) if delta.content is not None else writer.delta(delta)

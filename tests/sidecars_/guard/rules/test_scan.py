@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmops_sidecars.contract import Action, Pattern, PatternsRule
+from llmops_sidecars.guard.rules import patterns
+from llmops_sidecars.guard.rules.scan import PatternSet, ends_word, plain, starts_word
+
+
+def test_places_are_in_characters_whatever_stands_before() -> None:
+    text = "🙂é漢 foo 🙂 bar foo"
+    places = [(name, text[start:end]) for name, start, end in PatternSet({"f": "foo", "b": "b.r"}).places(text)]
+    assert places == [("f", "foo"), ("f", "foo"), ("b", "bar")]
+
+
+@given(st.text(), st.text())
+def test_places_are_right_for_any_text(before: str, after: str) -> None:
+    found = list(PatternSet({"x": "needle"}).places(before + "needle" + after))
+    assert ("x", len(before), len(before) + 6) in found
+
+
+def test_an_empty_match_is_no_place() -> None:
+    assert list(PatternSet({"e": "x*"}).places("yyy")) == []
+
+
+@pytest.mark.parametrize("size", [100, 200], ids=["a set", "too large for a set"])
+def test_patterns_are_found_whatever_their_size_together(size: int) -> None:
+    large = {str(index): rf"needle{index}[^a]{{0,{size}}}[^b]{{0,{size}}}end" for index in range(60)}
+    assert [name for name, _, _ in PatternSet(large).places("xx needle7 ... end")] == ["7"]
+
+
+def test_a_set_that_fails_reports_nothing_so_all_patterns_are_searched() -> None:
+    """RE2 gives no match when a set runs out of memory: that must not read as harmless."""
+    patterns = PatternSet({"a": "needle", "b": "other"})
+    patterns._set = re2.Set.SearchSet()
+    patterns._set.Add("never")
+    patterns._set.Compile()
+    assert list(patterns.places("a needle")) == [("a", 2, 8)]
+
+
+def test_a_pattern_that_re2_refuses_is_an_error() -> None:
+    with pytest.raises(re2.error):
+        PatternSet({"back": r"(a)\1"})
+
+
+def test_an_authors_pattern_is_named() -> None:
+    rule = PatternsRule(
+        (Pattern("project", r"(?i)project\s+x"), Pattern("zebra", "zebra", Action.MASK), Pattern("none", "nothing"))
+    )
+    findings = sorted(patterns.make(rule)("A zebra in Project  X"))
+    assert [(one.rule, one.kind, one.label, one.action) for one in findings] == [
+        ("patterns", "zebra", "[PATTERN:zebra]", Action.MASK),
+        ("patterns", "project", "[PATTERN:project]", Action.BLOCK),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "starts", "ends"),
+    [
+        ("a b", 2, True, False),
+        ("ab", 1, False, False),
+        ("a_b", 2, False, False),
+        (r"\nb", 2, True, False),
+        ("nb", 1, False, False),
+        ("b", 1, False, True),
+        ("b.", 1, False, True),
+    ],
+)
+def test_words_begin_and_end(text: str, place: int, *, starts: bool, ends: bool) -> None:
+    assert starts_word(text, place) is starts
+    assert ends_word(text, place) is ends
+
+
+@given(st.text())
+def test_the_plain_form_keeps_every_place(text: str) -> None:
+    assert len(plain(text)) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("a\u00a0b\u2009c", "a b c"),
+        ("1\u20112\u20133\u22124", "1-2-3-4"),
+        ("\uff11\uff20", "1@"),
+        ("\U0001d41a", "a"),
+        ("é", "é"),
+        ("ﬁ", "ﬁ"),
+    ],
+    ids=["ascii", "spaces", "dashes", "full width", "styled", "accent", "two letters stay"],
+)
+def test_compatible_characters_become_plain(text: str, expected: str) -> None:
+    assert plain(text) == expected
