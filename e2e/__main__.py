@@ -17,9 +17,10 @@ from e2e.kit.environment import IMAGES, Environment
 
 ROOT = Path(__file__).parent.parent
 PYTHON = str(Path(sys.executable))
+SCENARIOS = "e2e/scenarios"
 COMMANDS = {
     "demo": ("-m", "e2e.demo"),
-    "test": ("-m", "pytest", "e2e/scenarios"),
+    "test": ("-m", "pytest"),
     "bench": ("-m", "bench"),
 }
 
@@ -31,6 +32,8 @@ def main() -> int:
     )
     parser.add_argument("command", choices=COMMANDS)
     chosen, rest = parser.parse_known_args()
+    if chosen.command == "test" and not any(argument.startswith(SCENARIOS) for argument in rest):
+        rest = [SCENARIOS, *rest]
     try:
         with target.provided(keep=chosen.command == "demo") as cluster:
             images = cluster.provide_images(IMAGES)
