@@ -25,9 +25,9 @@ async def served(port: int, healthy: Check, ready: Check, exposition: Callable[[
     app.router.add_get("/healthz", _answer(healthy))
     app.router.add_get("/readyz", _answer(ready))
     app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, port=port, shutdown_timeout=1.0)
+    site = web.TCPSite(runner, port=port)
     await site.start()
     try:
         yield int(runner.addresses[0][1])
