@@ -132,6 +132,7 @@ class EngineApp:
                         await sender.start(200, STREAM_HEADERS)
                     await sender.write(data)
         except ApiError as error:
+            _log.warning("generation failed", extra={"request_id": request.id, "code": error.code})
             if error.code == "engine_failed" and not sender.started:
                 raise engine_unavailable() from error
             raise

@@ -32,7 +32,7 @@ class CumulativeText:
 
 
 class StopWords:
-    """Cuts a streamed text before the first stop word, and holds back what may be the beginning of one.
+    """Cuts a streamed text before the stop word that ends first, and holds back what may be the beginning of one.
 
     Triton's models compare whole texts, so the first tokens of a longer stop word have been sent when it is complete.
     """
@@ -48,10 +48,11 @@ class StopWords:
         if not self._words or self.found:
             return "" if self.found else text
         text = self._held + text
-        places = [place for word in self._words if (place := text.find(word)) >= 0]
-        if places:
+        matches = [(place + len(word), place) for word in self._words if (place := text.find(word)) >= 0]
+        if matches:
             self.found, self._held = True, ""
-            return text[: min(places)]
+            _, place = min(matches)
+            return text[:place]
         keep = len(text) - max(_overlap(text, word) for word in self._words)
         self._held = text[keep:]
         return text[:keep]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,10 +13,21 @@ from llmops_sidecars.engine.text import CumulativeText
 from llmops_sidecars.openai.chat import ChatRequest
 from llmops_sidecars.openai.errors import ApiError, engine_failed, invalid_request, too_many_requests, unsupported
 
+_log = logging.getLogger(__name__)
+
 _TOO_LONG = re.compile(r"max_seq_len|max_num_tokens|max_input_len|KV cache blocks|too long", re.IGNORECASE)
 """In the errors of TensorRT-LLM for requests that can never fit; all others are the engine's own trouble."""
 
 _QUEUE_FULL = re.compile(r"Exceeds maximum queue size", re.IGNORECASE)
+
+_REASONS = {
+    "queue full": _QUEUE_FULL,
+    "unknown model": re.compile(r"unknown model|is not found", re.IGNORECASE),
+    "model process died": re.compile(r"is not healthy", re.IGNORECASE),
+    "restricted API": re.compile(r"is restricted", re.IGNORECASE),
+    "Triton unreachable": re.compile(r"connect|socket closed|connection reset", re.IGNORECASE),
+}
+_EXCEPTION = re.compile(r"\b[A-Z][A-Za-z]{0,40}(?:Error|Exception)\b")
 
 _NO_VALUE = frozenset({"", "None"})
 """How "nothing yet" arrives: every output is text."""
@@ -88,7 +100,17 @@ def error(text: str) -> ApiError:
     if _TOO_LONG.search(text):
         message = "messages: the prompt and the answer asked for are longer than the model can take."
         return invalid_request(message, "messages", "context_length_exceeded")
+    _log.warning("Triton answered with an error", extra={"reason": reason(text)})
     return too_many_requests() if _QUEUE_FULL.search(text) else engine_failed()
+
+
+def reason(text: str) -> str:
+    """What can be said in a log about an error, without a word of a prompt: a known reason, or an exception's name."""
+    for known, pattern in _REASONS.items():
+        if pattern.search(text):
+            return known
+    exception = _EXCEPTION.search(text)
+    return exception.group() if exception else "unknown"
 
 
 def _finish_reason(value: str | None) -> str | None:

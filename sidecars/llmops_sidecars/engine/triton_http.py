@@ -104,7 +104,9 @@ def _encode(request: GenerateRequest) -> bytes:
 
 
 def _error_text(body: bytes) -> str:
+    """The error in a body: an event when the model has refused the request, plain JSON when Triton has."""
+    events = EventSplitter().feed(body) or [body]
     try:
-        return _DECODER.decode(body).error or ""
+        return _DECODER.decode(events[0]).error or ""
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
