@@ -94,7 +94,7 @@ class Window:
             return Release()
         tail = self._tail()
         cut = min(wanted, max(tail, len(self._held) - self._most_tail))
-        return self._advance(cut, tail) if cut > 0 else Release()
+        return self._advance(cut, min(tail, len(self._held) - 1)) if cut > 0 else Release()
 
     def flush(self) -> Release:
         """The text has ended: release or block what is left."""
@@ -116,12 +116,15 @@ class Window:
         found = TAIL.search(plain(self._held))
         return len(self._held) if found is None else int(found.start())
 
-    def _advance(self, cut: int, tail: int) -> Release:
-        """Check all, and release up to `cut` or to where a finding or a block allows it."""
+    def _advance(self, cut: int, settled: int) -> Release:
+        """Check all, and release up to `cut` or to where a finding or a block allows it.
+
+        A finding that ends after `settled` may still change.
+        """
         findings = examine(self._context + self._held, self._rules)
         before = len(self._context)
         places = [_moved(place, before) for place in findings.places if place.end > before]
-        cut, blocking = self._decide(cut, tail, places)
+        cut, blocking = self._decide(cut, settled, places)
         leaving = [place for place in places if place.end <= cut and place is not blocking]
         text = mask(self._held[:cut], leaving)
         self._drop(cut)
@@ -130,10 +133,10 @@ class Window:
             leaving.append(blocking)
         return Release(text, self._blocked_by, count(leaving), findings.errors)
 
-    def _decide(self, cut: int, tail: int, places: Sequence[Finding]) -> tuple[int, Finding | None]:
+    def _decide(self, cut: int, settled: int, places: Sequence[Finding]) -> tuple[int, Finding | None]:
         """Where to cut so that no finding is cut in two, and what blocks, if something does."""
         for place in places:
-            if place.end > tail:
+            if place.end > settled:
                 most = self._most_tail if place.action is Action.BLOCK else max(MOST_HELD, self._most_tail)
                 return (place.start, place) if len(self._held) - place.start > most else (min(cut, place.start), None)
             if place.action is Action.BLOCK:

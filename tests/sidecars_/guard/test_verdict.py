@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule
+from llmops_sidecars.guard.policy import Rules, compile_policy
+from llmops_sidecars.guard.rules.finding import Finding
+from llmops_sidecars.guard.verdict import RuleError, Verdict, judge
+
+MAIL = "jane@example.com"
+SECRET = "AKIAIOSFODNN7EXAMPLE"
+
+
+def rules(*chosen: PiiRule | SecretsRule | PatternsRule) -> Rules:
+    return compile_policy(Policy(input=chosen)).input
+
+
+def finding(start: int, end: int, label: str = "[A]", action: Action = Action.MASK) -> Finding:
+    return Finding(start, end, "rule", "kind", label, action)
+
+
+def given_findings(*findings: Finding) -> Rules:
+    return Rules((lambda _: list(findings),))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"to {MAIL}, +49 30 1234567!", "to [EMAIL], [PHONE]!"),
+        ("card 4111 1111 1111 1111", "card [CREDIT_CARD]"),
+        ("DE89 3704 0044 0532 0130 00 from 10.0.0.1", "[IBAN] from [IP_ADDRESS]"),
+        (f"🙂é漢 {MAIL} 🙂", "🙂é漢 [EMAIL] 🙂"),
+        ("nothing", "nothing"),
+        ("", ""),
+    ],
+    ids=["two", "card", "account and address", "not ascii", "harmless", "empty"],
+)
+def test_masks_stand_where_the_findings_were(text: str, expected: str) -> None:
+    verdict = judge(text, rules(PiiRule()))
+    assert (verdict.text, verdict.blocked_by) == (expected, None)
+
+
+def test_a_block_wins_and_keeps_what_stood_before_masked() -> None:
+    verdict = judge(f"{MAIL} has {SECRET} and {MAIL}", rules(PiiRule(), SecretsRule()))
+    assert verdict.blocked_by == "secrets"
+    assert verdict.text == "[EMAIL] has "
+    assert verdict.counts == {("pii", "Mask"): 2, ("secrets", "Block"): 1}
+
+
+def test_a_block_names_the_pattern_and_not_the_text() -> None:
+    verdict = judge("Project X", rules(PatternsRule((Pattern("project", r"(?i)project\s+x"),))))
+    assert verdict.blocked_by == "project"
+
+
+def test_all_secrets_have_one_label() -> None:
+    assert judge(f"a {SECRET}", rules(SecretsRule(Action.MASK))).text == "a [SECRET]"
+
+
+def test_a_pattern_has_its_name_for_a_label() -> None:
+    assert judge("a zebra", rules(PatternsRule((Pattern("z", "zebra", Action.MASK),)))).text == "a [PATTERN:z]"
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ((finding(0, 4), finding(2, 8, "[B]")), "[B]89"),
+        ((finding(2, 8, "[B]"), finding(0, 4), finding(7, 9)), "[B]9"),
+        ((finding(0, 3), finding(3, 6, "[B]")), "[A][B]6789"),
+        ((finding(0, 9), finding(2, 4, "[B]")), "[A]9"),
+        ((finding(0, 4), finding(0, 4, "[B]")), "[A]456789"),
+    ],
+    ids=["the longer one names", "a chain is one", "neighbours stay two", "inside", "the same place"],
+)
+def test_what_overlaps_is_masked_as_one(findings: tuple[Finding, ...], expected: str) -> None:
+    assert judge("0123456789", given_findings(*findings)).text == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10)), max_size=8))
+def test_nothing_of_any_finding_is_left(places: list[tuple[int, int]]) -> None:
+    text = "".join(chr(0x4E00 + index) for index in range(50))
+    findings = [finding(start, start + length, "#") for start, length in places]
+    verdict = judge(text, given_findings(*findings))
+    hidden = {index for start, length in places for index in range(start, start + length)}
+    assert verdict.text.replace("#", "") == "".join(text[index] for index in range(50) if index not in hidden)
+
+
+def test_an_overlap_with_a_block_blocks() -> None:
+    verdict = judge("0123456789", given_findings(finding(0, 9), finding(3, 5, "[B]", Action.BLOCK)))
+    assert verdict.blocked_by == "rule"
+    assert verdict.text == ""
+
+
+def test_many_findings_take_no_time() -> None:
+    text = f"{MAIL} " * 20_000
+    assert judge(text, rules(PiiRule())).text == "[EMAIL] " * 20_000
+
+
+def test_a_verdict_prints_without_its_text() -> None:
+    assert MAIL not in repr(Verdict(f"to {MAIL}", None, {}, 0))
+
+
+def broken(_text: str) -> list[Finding]:
+    raise ValueError(MAIL)
+
+
+def test_a_rule_that_cannot_run_refuses() -> None:
+    with pytest.raises(RuleError):
+        judge("text", Rules((broken,), OnError.CLOSED))
+
+
+def test_a_rule_that_cannot_run_is_counted_when_the_policy_is_open(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        verdict = judge(f"to {MAIL}", Rules((broken, *rules(PiiRule()).find), OnError.OPEN))
+    assert (verdict.text, verdict.errors) == ("to [EMAIL]", 1)
+    assert [record.message for record in caplog.records] == ["a rule could not run"]
+
+
+def test_full_width_text_is_masked_in_place() -> None:
+    wide = "".join(chr(ord(character) + 0xFEE0) for character in MAIL)
+    assert judge(f"an {wide}", rules(PiiRule())).text == "an [EMAIL]"
+
+
+def test_an_authors_pattern_may_speak_of_what_the_plain_form_has_not() -> None:
+    assert judge("a \u2013 b", rules(PatternsRule((Pattern("dash", "\u2013"),)))).blocked_by == "dash"
+    assert judge("project\u00a0x", rules(PatternsRule((Pattern("p", "project x"),)))).blocked_by == "p"

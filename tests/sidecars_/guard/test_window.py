@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule, StreamWindow
+from llmops_sidecars.guard.policy import Rules, compile_policy
+from llmops_sidecars.guard.rules.finding import Finding
+from llmops_sidecars.guard.verdict import RuleError, judge
+from llmops_sidecars.guard.window import LEAST_TAIL, MOST_HELD, Release, WholeText, Window
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA\n" * 40 + "-----END RSA PRIVATE KEY-----"
+FORBIDDEN = {
+    "e-mail": "jane.doe@example.com",
+    "phone": "+49 30 1234567",
+    "national phone": "030 1234567",
+    "bracketed phone": "(202) 555-0143",
+    "styled phone": "202\u2011555\u20110143",
+    "card": "4111 1111 1111 1111",
+    "iban": "DE89 3704 0044 0532 0130 00",
+    "iban with letters": "GB82 WEST 1234 5698 7654 32",
+    "ip": "192.168.10.7",
+    "ipv6": "2001:db8::8a2e:370:7334",
+    "key": "sk-Ab3dEf6hIj9lMn2pQr5tUv8xYz1c",
+    "aws": "AKIAIOSFODNN7EXAMPLE",
+    "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4",
+    "pattern": "zebra",
+}
+ALL_MASK = (PiiRule(), SecretsRule(Action.MASK), PatternsRule((Pattern("zebra", "(?i)zebra", Action.MASK),)))
+ALL_BLOCK = (PiiRule(action=Action.BLOCK), SecretsRule(), PatternsRule((Pattern("zebra", "(?i)zebra"),)))
+HELD = StreamWindow()
+HURRIED = StreamWindow(hold_back_characters=16, hold_back_seconds=0.01)
+
+RATES = {"at once": 0.0, "slowly": 1.0}
+
+
+def rules(*chosen: PiiRule | SecretsRule | PatternsRule) -> Rules:
+    return compile_policy(Policy(output=chosen)).output
+
+
+MASK, BLOCK = rules(*ALL_MASK), rules(*ALL_BLOCK)
+
+
+def releases(
+    pieces: list[str], chosen: Rules = MASK, bounds: StreamWindow = HELD, seconds_apart: float = 0.0
+) -> list[Release]:
+    """What a window gives for each piece, and at the end."""
+    window = Window(chosen, bounds)
+    given_out = [window.push(piece, index * seconds_apart) for index, piece in enumerate(pieces)]
+    return [*given_out, window.flush()]
+
+
+def text_of(given_out: list[Release]) -> str:
+    return "".join(release.text for release in given_out)
+
+
+def splits(text: str) -> list[list[str]]:
+    """The text cut in two at every place, cut in threes at every place, and letter by letter."""
+    halves = [[text[:place], text[place:]] for place in range(len(text) + 1)]
+    pieces = [[text[place : place + size] for place in range(0, len(text), size)] for size in (1, 2, 3, 5, 8)]
+    return halves + pieces
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+@pytest.mark.parametrize("bounds", [HELD, HURRIED], ids=["held", "hurried"])
+@pytest.mark.parametrize("forbidden", FORBIDDEN.values(), ids=FORBIDDEN)
+@pytest.mark.parametrize("around", ["{}", "Call {} today, or not.", "é漢 {}, x.", "({})\n"])
+def test_nothing_of_a_finding_leaves_however_it_is_cut(
+    forbidden: str, around: str, bounds: StreamWindow, rate: float
+) -> None:
+    text = around.format(forbidden)
+    for pieces in splits(text):
+        assert text_of(releases(pieces, MASK, bounds, rate)) == judge(text, MASK).text, pieces
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+@pytest.mark.parametrize("forbidden", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_block_ends_a_stream_before_any_of_the_finding(forbidden: str, rate: float) -> None:
+    text = f"Here it is: {forbidden} and more. " + "more " * 100
+    for pieces in splits(text[: len(forbidden) + 40])[::7]:
+        given_out = releases([*pieces, "and more " * 40], BLOCK, HELD, rate)
+        assert text_of(given_out) == "Here it is: ", pieces
+        assert given_out[-1].blocked_by in {"pii", "secrets", "zebra"}
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_a_long_finding_is_masked_as_one(size: int, rate: float) -> None:
+    text = f"The key: {PEM} is secret. " + "word " * 100
+    pieces = [text[place : place + size] for place in range(0, len(text), size)]
+    assert text_of(releases(pieces, MASK, HELD, rate)) == judge(text, MASK).text
+
+
+def test_a_finding_without_end_ends_the_answer() -> None:
+    given_out = releases(["A key: -----BEGIN PRIVATE KEY-----\n", *["MIIEpAIBAAKCAQEA\n"] * (MOST_HELD // 17 + 10)])
+    assert text_of(given_out) == "A key: "
+    assert given_out[-1].blocked_by == "secrets"
+
+
+def test_nothing_leaves_after_a_block() -> None:
+    window = Window(BLOCK, HELD)
+    window.push("a zebra is here", 0.0)
+    assert window.push(" and more", 1.0).blocked_by == "zebra"
+    assert [window.push("harmless " * 100, 9.0), window.flush()] == [Release(blocked_by="zebra")] * 2
+
+
+def test_a_finding_is_counted_once() -> None:
+    given_out = releases(list("mail jane@example.com now, and a zebra. " + "word " * 100))
+    total = {("pii", "Mask"): 0, ("patterns", "Mask"): 0}
+    for release in given_out:
+        for name, count in release.counts.items():
+            total[name] += count
+    assert total == {("pii", "Mask"): 1, ("patterns", "Mask"): 1}
+
+
+words = st.sampled_from(
+    ["Hello", "é", "漢字", "🙂", "the", "sum is 12", "x=1", "a-b", "3.5 %", "(see", "below)", "\n", "\t"]
+)
+chunks = st.lists(st.integers(1, 30), min_size=1, max_size=40)
+steps = st.sampled_from([0.0, 0.01, 0.2, 1.0])
+
+
+def cut(text: str, sizes: list[int]) -> list[str]:
+    """The text in pieces of these sizes, over and over."""
+    ends = list(itertools.takewhile(lambda end: end < len(text), itertools.accumulate(itertools.cycle(sizes))))
+    return [text[start:end] for start, end in itertools.pairwise([0, *ends, len(text)])]
+
+
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs", "Nd"], exclude_characters="@:"), max_size=600),
+    chunks,
+    steps,
+)
+@settings(max_examples=200)
+def test_harmless_text_passes_as_it_is(text: str, sizes: list[int], step: float) -> None:
+    assert text_of(releases(cut(text, sizes), rules(PiiRule(), SecretsRule()), HURRIED, step)) == text
+
+
+@given(st.lists(st.tuples(words, st.sampled_from([*FORBIDDEN.values()])), max_size=12), chunks, steps)
+@example([("sum is 12", "4111 1111 1111 1111")], [1], 1.0)
+@settings(max_examples=300, deadline=None)
+def test_a_window_gives_what_the_whole_text_would(pairs: list[tuple[str, str]], sizes: list[int], step: float) -> None:
+    text = " so ".join(f"{word} so {forbidden}" for word, forbidden in pairs) + " end"
+    assert text_of(releases(cut(text, sizes), MASK, HELD, step)) == judge(text, MASK).text
+
+
+@given(st.text(max_size=400), chunks)
+def test_never_more_is_held_than_the_bound(text: str, sizes: list[int]) -> None:
+    bounds = StreamWindow(hold_back_characters=32, hold_back_seconds=1000.0)
+    window, taken, given_out = Window(rules(PatternsRule((Pattern("never", "^never$"),))), bounds), 0, 0
+    for piece in cut(text, sizes):
+        taken += len(piece)
+        given_out += len(window.push(piece, 0.0).text)
+        assert taken - given_out <= max(32, LEAST_TAIL)
+
+
+def test_text_is_held_for_its_time_and_no_longer() -> None:
+    window = Window(MASK, StreamWindow(hold_back_characters=256, hold_back_seconds=0.25))
+    assert window.push("Hello there, ", 10.0).text == ""
+    assert window.push("you. ", 10.1).text == ""
+    assert window.due == 10.25
+    assert window.push("", 10.25).text == "Hello there, "
+    assert window.due == pytest.approx(10.35)
+    assert window.push("", 10.36).text == "you. "
+    assert window.due is None
+
+
+def test_what_may_go_on_is_held_beyond_its_time_without_asking_for_more() -> None:
+    window = Window(MASK, HELD)
+    window.push("Call +49 30 12", 0.0)
+    assert window.push("", 1.0).text == "Call "
+    assert window.due is None
+    assert window.push("", 60.0).text == ""
+    assert window.push("34567 now", 61.0).text == ""
+    assert window.push("", 61.25).text == "[PHONE] "
+    assert window.flush().text == "now"
+
+
+def test_a_word_longer_than_the_bound_leaves_from_its_front() -> None:
+    window = Window(MASK, StreamWindow(hold_back_characters=100, hold_back_seconds=1000.0))
+    assert window.push("x" * 150, 0.0).text == "x" * 50
+
+
+def test_a_block_that_may_become_harmless_is_waited_for() -> None:
+    """4222222222222 is a card number, 42222222222229 is none."""
+    cards = rules(PiiRule(action=Action.BLOCK))
+    assert text_of(releases(["no 4222222222222", "99999999 no"], cards, HURRIED, 1.0)) == "no 422222222222299999999 no"
+    assert releases(["no 4222222222222", " no"], cards, HURRIED, 1.0)[-1].blocked_by == "pii"
+
+
+def test_without_rules_nothing_is_held() -> None:
+    assert Window(Rules(), HELD).push("jane@example.com", 0.0).text == "jane@example.com"
+
+
+def test_words_of_an_author_that_come_in_time_are_seen_as_one() -> None:
+    chosen = rules(PatternsRule((Pattern("project", r"(?i)project\s+x", Action.MASK),)))
+    assert text_of(releases(["The project", " ", "x is", " on"], chosen)) == "The [PATTERN:project] is on"
+
+
+def broken(_text: str) -> list[Finding]:
+    raise ValueError
+
+
+def test_a_rule_that_cannot_run_ends_a_closed_stream_and_is_counted_in_an_open_one() -> None:
+    with pytest.raises(RuleError):
+        Window(Rules((broken,)), HURRIED).push("harmless words are here, many", 0.0)
+    window = Window(Rules((broken,), OnError.OPEN), HURRIED)
+    window.push("harmless", 0.0)
+    assert window.flush() == Release("harmless", errors=1)
+
+
+def test_a_release_prints_without_its_text() -> None:
+    assert "jane" not in repr(Release("jane"))
+
+
+def test_a_text_that_does_not_stream_is_judged_at_its_end() -> None:
+    whole = WholeText(BLOCK)
+    assert whole.push("write to jane@", 0.0) == Release()
+    assert whole.push("example.com", 99.0) == Release()
+    assert whole.flush() == Release("write to ", "pii", {("pii", "Block"): 1})
+    assert whole.flush() == Release()
