@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmops_sidecars.guard.rules.groups import Group, groups_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
-CARD = r"\d+(?:[ \-]\d+)*"
+CARD = r"\d(?:[ \-]?\d){12,}"
 """A whole run of digits in groups: the card may be anywhere in it."""
 
 CARD_DIGITS = range(13, 20)

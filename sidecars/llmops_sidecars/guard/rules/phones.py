@@ -10,7 +10,7 @@ from collections.abc import Callable
 from llmops_sidecars.guard.rules.groups import Group, groups_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
-CANDIDATE = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d)*"
+CANDIDATE = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d){7,}"
 """A whole run of digit groups: phone numbers, dates and others may follow each other in it."""
 
 INTERNATIONAL_DIGITS = range(8, 16)
