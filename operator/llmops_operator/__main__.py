@@ -196,6 +196,7 @@ def _configure_logging(level: str) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)  # below that it logs whole objects
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # it warns of threads: it runs in one
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ No finalizers, annotations, timers, daemons or indices: each of them loses work 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,8 @@ from llmops_operator.cluster.connection import open_session
 from llmops_operator.runtime.events import Event
 from llmops_operator.runtime.operator import Wires
 
+END_SECONDS = 3.0
+_log = logging.getLogger(__name__)
 OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 
 
@@ -33,15 +36,35 @@ class EndlessBackoff:
 
 
 async def watch(wires: Wires, stop: asyncio.Event) -> None:
-    """Watch until `stop` is set; ends or raises when kopf gives up."""
-    await kopf.operator(
+    """Watch until `stop` is set; raises what kopf died of, which the end of any single watch can be.
+
+    The loop must be its own. kopf's own way to end waits for seconds, so its tasks are simply cancelled.
+    """
+    asyncio.get_running_loop().set_exception_handler(_tell)
+    tasks = await kopf.spawn_tasks(
         registry=_registry(wires),
         settings=_settings(),
         standalone=True,
         clusterwide=not wires.settings.namespaces,
         namespaces=wires.settings.namespaces,
-        stop_flag=stop,
     )
+    try:
+        done, _ = await asyncio.wait({*tasks, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
+
+
+def _tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What kopf's tasks die of beside the first, in one line and without texts of others."""
+    _log.warning("%s (%s)", context["message"], type(context.get("exception")).__name__)
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=END_SECONDS)
 
 
 def _registry(wires: Wires) -> kopf.OperatorRegistry:
@@ -77,7 +100,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = 70
     settings.watching.chunk_size = 500
     settings.persistence.finalizer = f"{names.GROUP}/unused"
-    settings.process.ultimate_exiting_timeout = 5
+    settings.queueing.exit_timeout = 0.5
+    settings.process.ultimate_exiting_timeout = None  # its SIGKILL would end the process, not the thread
     selector = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
     for kind in (*kinds.CHILDREN, kinds.POD):
         settings.watching.label_selectors[kind.group, kind.plural] = selector

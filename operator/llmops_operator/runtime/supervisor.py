@@ -50,7 +50,7 @@ class Supervisor:
             await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
     def _run(self) -> None:
-        wait = FIRST_SECONDS
+        wait = 0.0
         while not self._stopping.is_set():
             started = self._clock()
             self.starts += 1
@@ -60,7 +60,8 @@ class Supervisor:
                 _log.exception("%s has failed", self._name)
             if self._stopping.is_set():
                 return
-            wait = FIRST_SECONDS if self._clock() - started > STEADY_SECONDS else min(wait * 2, LONGEST_SECONDS)
+            steady = self._clock() - started > STEADY_SECONDS
+            wait = FIRST_SECONDS if steady or not wait else min(wait * 2, LONGEST_SECONDS)
             _log.warning("%s has ended; it is started again in %.1f s", self._name, wait)
             self._stopping.wait(wait)
 
