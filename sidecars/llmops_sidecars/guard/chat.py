@@ -88,7 +88,9 @@ class Chat:
         try:
             with self._drain.track():
                 await self._serve(scope, receive, sender, record)
-        except (ClientDisconnectedError, SlowClientError):
+        except ClientDisconnectedError:
+            record.outcome = record.outcome if record.ended else "client_left"
+        except SlowClientError:
             record.outcome = "client_left"
         except ApiError as error:
             await self._fail(error, sender, record)

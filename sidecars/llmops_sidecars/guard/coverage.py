@@ -18,12 +18,13 @@ from llmops_sidecars.openai.chat import (
     FunctionCall,
     FunctionDefinition,
     Message,
+    StreamOptions,
     Tool,
     ToolCall,
     message_text,
 )
 
-STRUCTS = (ChatRequest, ContentPart, FunctionCall, FunctionDefinition, Message, Tool, ToolCall)
+STRUCTS = (ChatRequest, ContentPart, FunctionCall, FunctionDefinition, Message, StreamOptions, Tool, ToolCall)
 FIELDS = frozenset(field for struct in STRUCTS for field in struct.__struct_fields__)
 """Names of the API itself, which a pattern must not break."""
 

@@ -69,6 +69,8 @@ class Record:
     status: int = 0
     outcome: str = "ok"
     streamed: bool = False
+    ended: bool = False
+    """Whether all of the answer has been given to the server: a client may leave then."""
     cache: str = ""
     usage: Usage = field(default_factory=Usage)
     findings: Counter[tuple[str, str, str]] = field(default_factory=Counter)

@@ -50,6 +50,7 @@ class Reply:
             raise engine_failed("The model's answer has no event.")
         await self._settle()
         ending = writer.finish(self.answer.finish_reason or "stop")
+        self.record.ended = True
         await self.sender.end(ending + (writer.usage(self.answer.usage) if usage else b"") + DONE)
 
     async def whole(self, response: DownstreamResponse) -> None:
@@ -67,6 +68,7 @@ class Reply:
         collected.usage = self.answer.usage
         self.record.status = OK
         headers = (JSON, *self.record.headers(self.clock()))
+        self.record.ended = True
         await self.sender.whole(OK, encode_answer(collected.response()), headers)
 
     async def _start(self) -> ChunkWriter:
