@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -27,12 +28,19 @@ async def served(port: int, healthy: Check, ready: Check, exposition: Callable[[
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, port=port)
-    await site.start()
+    listening = _listen(port)
+    await web.SockSite(runner, listening).start()
     try:
-        yield int(runner.addresses[0][1])
+        yield int(listening.getsockname()[1])
     finally:
         await runner.cleanup()
+
+
+def _listen(port: int) -> socket.socket:
+    """One socket for IPv4 and IPv6, whichever the machine has."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _answer(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
