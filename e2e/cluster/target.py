@@ -160,9 +160,15 @@ def kind(environment: Mapping[str, str]) -> str:
 
 
 def load(state: State, built: Sequence[Image]) -> None:
-    """Import the images that containerd does not have."""
+    """Import the images that containerd does not have, each also under the name that examples use."""
     there = set(sandbox.call(state, ["ctr", "images", "list", "--quiet"]).split())
     for image in built:
         if image.reference not in there:
             with progress.step(f"loading image {image.name}"):
                 sandbox.call(state, ["ctr", "images", "import", "--local", str(image.archive)])
+                sandbox.call(state, ["ctr", "images", "tag", "--force", image.reference, current(image)])
+
+
+def current(image: Image) -> str:
+    """The name under which the newest build of an image is found in the cluster: what the examples say."""
+    return f"{image.reference.rpartition(':')[0]}:current"
