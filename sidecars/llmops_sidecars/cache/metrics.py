@@ -20,10 +20,10 @@ class Outcome(StrEnum):
 
 
 class Metrics:
-    """The cache's metrics and their registry."""
+    """The cache's metrics and their registry; those of the process are in the engine's, which shares it."""
 
     def __init__(self) -> None:
-        self.registry = new_registry("llmops_cache")
+        self.registry = new_registry()
         self.lookups = Counter(
             "llmops_cache_lookups", "Requests by what the cache did.", ["revision", "outcome"], registry=self.registry
         )
