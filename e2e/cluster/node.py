@@ -30,7 +30,7 @@ FOREIGN_SETTINGS = {"vm/overcommit_memory": "1", "kernel/panic": "10", "kernel/p
 DIRECTORIES = ("log", "reached", "processes", "configuration/cni", "kubelet", "etcd")
 SYSTEM = "/api/v1/namespaces/kube-system/services/kube-dns"
 SLICE = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/kube-dns"
-WAIT = 60.0
+WAIT = 120.0
 
 
 def main(arguments: list[str]) -> None:

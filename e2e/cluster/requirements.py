@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,10 @@ CLUSTER = (
     Requirement("runc", "runc"),
     Requirement("/usr/lib/cni/bridge", "containernetworking-plugins"),
 )
+MODULES = {"br_netfilter": Path("/proc/sys/net/bridge")}
+"""Parts of the kernel, by what shows that it has them, that nothing loads by itself. Without this one a pod does not reach
+a Service whose pod is on the same bridge."""
+
 IMAGES = (Requirement("buildah", "buildah"), Requirement("runc", "runc"))
 
 
@@ -54,6 +58,21 @@ def ensure(requirements: Sequence[Requirement]) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise ClusterError(f"missing on this machine: {', '.join(packages)} (Debian's names): install them")
     install(packages)
+
+
+def load_modules(modules: Mapping[str, Path] = MODULES) -> None:
+    """Load what the kernel lacks; raises ClusterError with the names of what it does not have."""
+    lacking = [name for name, sign in modules.items() if not sign.exists()]
+    failed = [name for name in lacking if not _loaded(name)]
+    if failed:
+        raise ClusterError(f"the kernel has no module {', '.join(failed)}: the pods' network and images need it")
+
+
+def _loaded(module: str) -> bool:
+    program = shutil.which("modprobe", path=SYSTEM_PATH)
+    if program is None:
+        return False
+    return subprocess.run([program, module], capture_output=True, check=False).returncode == 0
 
 
 def missing(requirements: Sequence[Requirement]) -> list[str]:

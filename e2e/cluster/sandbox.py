@@ -21,7 +21,7 @@ from e2e.cluster.state import State
 AWAITED = {"": "first processes", "credentials": "API server", "api-server": "nodes and DNS", "ready": ""}
 """What the node is busy with after each stage that it reaches."""
 
-UP_SECONDS = 180.0
+UP_SECONDS = 300.0
 DOWN_SECONDS = 30.0
 LOG_LINES = 5
 NODE = "e2e.cluster.node"
@@ -35,6 +35,7 @@ def up(settings: Settings) -> State:
     cgroups.version()
     build.ensure(settings)
     requirements.ensure(requirements.CLUSTER)
+    requirements.load_modules()
     image = pause.ensure(settings)
     with locks.held(settings.lock, f"cluster {settings.name}"):
         found = running(settings)

@@ -64,3 +64,12 @@ def test_a_person_who_is_not_root_is_told_of_both_ways(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ClusterError, match="the cluster needs root: run it with sudo, or set KUBECONFIG"):
         requirements.require_root("the cluster")
+
+
+def test_what_the_kernel_has_needs_no_module(tmp_path: Path) -> None:
+    requirements.load_modules({"anything": tmp_path})
+
+
+def test_a_module_that_the_kernel_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="the kernel has no module no_such_module_1: the pods' network and images"):
+        requirements.load_modules({"no_such_module_1": tmp_path / "absent", "there": tmp_path})
