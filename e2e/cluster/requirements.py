@@ -38,8 +38,8 @@ CLUSTER = (
     Requirement("/usr/lib/cni/bridge", "containernetworking-plugins"),
 )
 MODULES = {"br_netfilter": Path("/proc/sys/net/bridge")}
-"""Parts of the kernel, by what shows that it has them, that nothing loads by itself. Without this one a pod does not reach
-a Service whose pod is on the same bridge."""
+"""Parts of the kernel that nothing loads by itself, by what shows that they are there. Without this one a pod does not
+reach a Service whose pod is on the same bridge."""
 
 IMAGES = (Requirement("buildah", "buildah"), Requirement("runc", "runc"))
 
