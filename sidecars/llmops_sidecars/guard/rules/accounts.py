@@ -14,6 +14,9 @@ CARD_DIGITS = range(13, 20)
 CARD_LAYOUTS = ((4, 4, 4, 4, 3), (4, 4, 4, 4), (4, 6, 5), (4, 6, 4))
 """How cards are printed, longest first, when not in one piece."""
 
+FIRST_GROUP = 4
+LONGEST_LAYOUT = 5
+
 FIRST_DIGITS = "23456"
 """ISO/IEC 7812-1: the industries of banks, travel and merchants."""
 
@@ -69,10 +72,14 @@ def _card_groups(groups: list[Group], index: int) -> int:
     """How many groups from here are a card number; 0 for none."""
     if len(groups[index].digits) in CARD_DIGITS:
         return int(_is_card(groups[index].digits))
+    if len(groups[index].digits) != FIRST_GROUP:
+        return 0
+    taken = groups[index : index + LONGEST_LAYOUT]
+    sizes = tuple(len(group.digits) for group in taken)
     for layout in CARD_LAYOUTS:
-        taken = groups[index : index + len(layout)]
-        if tuple(len(group.digits) for group in taken) == layout and _is_card("".join(one.digits for one in taken)):
-            return len(layout)
+        count = len(layout)
+        if sizes[:count] == layout and _is_card("".join(group.digits for group in taken[:count])):
+            return count
     return 0
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from typing import NamedTuple
+
+_DIGITS = re.compile(r"[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Adjacent digits and where they stand."""
 
     start: int
@@ -16,13 +18,4 @@ class Group:
 
 def groups_of(text: str, start: int, end: int) -> list[Group]:
     """The groups of ASCII digits between two places."""
-    groups, place = [], start
-    while place < end:
-        if "0" <= text[place] <= "9":
-            first = place
-            while place < end and "0" <= text[place] <= "9":
-                place += 1
-            groups.append(Group(first, place, text[first:place]))
-        else:
-            place += 1
-    return groups
+    return [Group(found.start(), found.end(), found[0]) for found in _DIGITS.finditer(text, start, end)]

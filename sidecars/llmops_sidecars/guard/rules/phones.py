@@ -22,6 +22,9 @@ NATIONAL_DIGITS = range(9, 13)
 AREA_DIGITS = range(2, 7)
 """Of the first group, 0 included, when there is more than one."""
 
+MOST_GROUPS = 16
+"""One more than there can be digits."""
+
 MOST_DAYS, MOST_MONTHS = 31, 12
 DATE_GROUPS = 3
 
@@ -30,14 +33,13 @@ def phones(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The phone numbers in a run of digit groups."""
     groups, found, index, free = groups_of(text, start, end), [], 0, False
     while index < len(groups):
-        date = _is_date(text, groups[index : index + DATE_GROUPS])
-        count = 0
-        if not date and (free or not _is_tied(text, groups[index].start)):
-            count = _phone_groups(text, start, groups, index)
-        if count:
+        taken = DATE_GROUPS if _is_date(text, groups, index) else 0
+        free = free or not _is_tied(text, groups[index].start)
+        if not taken and free and (count := _phone_groups(text, start, groups, index)):
             found.append((_beginning(text, start, groups[index].start), groups[index + count - 1].end))
-        free = date or count > 0
-        index += DATE_GROUPS if date else count or 1
+            taken = count
+        free = taken > 0
+        index += taken or 1
     return found
 
 
@@ -46,6 +48,8 @@ def _phone_groups(text: str, start: int, groups: list[Group], index: int) -> int
     group = groups[index]
     if index == 0 and text[start] == "+":
         return _international(groups, 0, 0) if starts_word(text, start) else 0
+    if len(group.digits) == 1 and not (group.digits == "1" and _has_size(groups, index + 1, NORTH_AMERICAN[0])):
+        return 0
     if not starts_word(text, group.start):
         return 0
     if group.digits.startswith("00"):
@@ -59,7 +63,7 @@ def _international(groups: list[Group], index: int, prefix: int) -> int:
     if groups[index].digits[prefix : prefix + 1] in {"", "0"} and prefix:
         return 0
     digits, count = -prefix, 0
-    for group in groups[index:]:
+    for group in groups[index : index + MOST_GROUPS]:
         if digits + len(group.digits) >= INTERNATIONAL_DIGITS.stop:
             break
         digits, count = digits + len(group.digits), count + 1
@@ -73,7 +77,7 @@ def _trunk(groups: list[Group], index: int) -> int:
     if len(groups[index].digits) not in AREA_DIGITS:
         return 0
     digits, count = 0, 0
-    for group in groups[index:]:
+    for group in groups[index : index + MOST_GROUPS]:
         if digits + len(group.digits) >= NATIONAL_DIGITS.stop:
             break
         digits, count = digits + len(group.digits), count + 1
@@ -82,13 +86,13 @@ def _trunk(groups: list[Group], index: int) -> int:
 
 def _layout(text: str, groups: list[Group], index: int) -> int:
     """A national number without a leading 0, by the groups that its country writes."""
-    first = groups[index]
-    sizes = tuple(len(group.digits) for group in groups[index : index + LONGEST_LAYOUT])
-    if first.digits == "1" and sizes[1:] == NORTH_AMERICAN and _north_american(groups[index + 1 :]):
-        return LONGEST_LAYOUT
+    first, taken = groups[index], groups[index : index + LONGEST_LAYOUT]
+    sizes = tuple(len(group.digits) for group in taken)
+    if first.digits == "1":
+        return LONGEST_LAYOUT if sizes[1:] == NORTH_AMERICAN and _north_american(taken[1:]) else 0
     brackets = text[first.start - 1 : first.start] == "(" and text[first.end : first.end + 1] == ")"
     for layout, fits in LAYOUTS:
-        if sizes[: len(layout)] == layout and (brackets if fits is None else fits(groups[index:])):
+        if sizes[: len(layout)] == layout and (brackets if fits is None else fits(taken)):
             return len(layout)
     return 0
 
@@ -122,18 +126,23 @@ LAYOUTS: tuple[tuple[tuple[int, ...], Callable[[list[Group]], bool] | None], ...
 """Sizes of groups, and what else has to be so; None: the first group is in brackets, as in Brazil."""
 
 
-def _is_date(text: str, groups: list[Group]) -> bool:
+def _has_size(groups: list[Group], index: int, size: int) -> bool:
+    return index < len(groups) and len(groups[index].digits) == size
+
+
+def _is_date(text: str, groups: list[Group], index: int) -> bool:
     """Day, month and year in any order, with the same separator twice."""
-    if len(groups) < DATE_GROUPS:
+    end = groups[index].end
+    between = text[end : end + 1]
+    if between not in {".", "-", "/"} or index + DATE_GROUPS > len(groups):
         return False
-    first, second, third = groups
-    between = text[first.end : second.start]
-    if between not in {".", "-", "/"} or text[second.end : third.start] != between:
+    first, second, third = groups[index : index + DATE_GROUPS]
+    if second.start != end + 1 or text[second.end : third.start] != between:
         return False
-    sizes = tuple(len(group.digits) for group in groups)
+    sizes = len(first.digits), len(second.digits), len(third.digits)
     if sizes[0] == 4:  # noqa: PLR2004 - a year
         return sizes[1] <= 2 and sizes[2] <= 2 and int(second.digits) <= MOST_MONTHS  # noqa: PLR2004 - two digits
-    low, high = sorted((int(first.digits), int(second.digits)))
+    low, high = sorted((int(first.digits[:3]), int(second.digits[:3])))
     return max(sizes[:2]) <= 2 and sizes[2] in {2, 4} and low <= MOST_MONTHS and high <= MOST_DAYS  # noqa: PLR2004
 
 

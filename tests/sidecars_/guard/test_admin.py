@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmops_sidecars.guard.readiness import Readiness
+from llmops_sidecars.proxy.drain import Drain, Phase
+from llmops_sidecars.proxy.inprocess import AppDownstream
+from tests.sidecars_.guard.kit import WRITER, FakeCache, Guard, contract, guarded, question, said
+from tests.support.asgi import Sent, call, eventually, receiving
+
+LOOPBACK = ("127.0.0.1", 1)
+
+
+async def test_it_is_alive_from_the_start(tmp_path: Path) -> None:
+    assert (await Guard(tmp_path, AppDownstream(FakeCache())).admin("/healthz")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 404), ("POST", "/healthz", 405), ("GET", "/drain", 405), ("GET", "/v1/models", 404)],
+)
+async def test_nothing_else_is_served(tmp_path: Path, method: str, path: str, status: int) -> None:
+    assert (await guarded(tmp_path, FakeCache()).admin(path, method)).status == status
+
+
+async def test_without_a_contract_it_is_not_ready_and_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = Guard(tmp_path, AppDownstream(FakeCache()))
+    assert "no contract has been read yet" in (await guard.admin("/readyz")).error["message"]
+    with caplog.at_level(logging.CRITICAL):
+        guard.use(b"{}")
+    assert "model" in (await guard.admin("/readyz")).error["message"]
+    for answer in (await guard.ask(), await call(guard.app, "GET", "/v1/models")):
+        assert (answer.status, answer.error["code"]) == (503, "not_ready")
+    state = (await guard.admin("/config")).json
+    assert (state["digest"], state["revisions"]) == (None, [])
+    assert "model" in state["error"]
+
+
+async def test_it_is_ready_once_the_engine_has_answered(tmp_path: Path) -> None:
+    guard = guarded(tmp_path, FakeCache(said("x")))
+    answer = await guard.admin("/readyz")
+    assert (answer.status, answer.error["code"]) == (503, "not_ready")
+    await guard.ask()
+    assert (await guard.admin("/readyz")).status == 200
+
+
+async def test_a_remembered_answer_says_nothing_of_the_engine(tmp_path: Path) -> None:
+    guard = guarded(tmp_path, FakeCache(said("x"), headers=[(b"x-llmops-cache", b"hit")]))
+    await guard.ask()
+    assert (await guard.admin("/readyz")).status == 503
+
+
+async def test_it_becomes_ready_by_asking_the_engine(tmp_path: Path) -> None:
+    guard = guarded(tmp_path, FakeCache())
+    running = asyncio.create_task(guard.app.run())
+
+    async def ready() -> bool:
+        return (await guard.admin("/readyz")).status == 200
+
+    await eventually(ready)
+    running.cancel()
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_it_is_not_ready_while_the_engine_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
+    cache = FakeCache(probe_status=503)
+    readiness = Readiness(AppDownstream(cache), Clock())
+    readiness.mark(88.0)
+    assert readiness.ready
+    with caplog.at_level(logging.CRITICAL):
+        running = asyncio.create_task(readiness.run())
+        await eventually(lambda: not readiness.ready)
+    assert "503" in readiness.reason
+    cache.probe_status = 200
+    await eventually(lambda: readiness.ready)
+    running.cancel()
+
+
+async def test_a_token_of_a_request_saves_a_probe() -> None:
+    cache, clock = FakeCache(), Clock()
+    readiness = Readiness(AppDownstream(cache), clock)
+    readiness.mark(clock.now)
+    running = asyncio.create_task(readiness.run())
+    await asyncio.sleep(0.05)
+    running.cancel()
+    assert readiness.ready
+    assert cache.order == []
+
+
+async def test_the_contract_in_use_is_told_of_guard_and_cache(tmp_path: Path) -> None:
+    guard = guarded(tmp_path, FakeCache())
+    first = (await guard.admin("/config")).json
+    assert first["error"] is None
+    assert first["revisions"] == ["r1"]
+    assert first["cache"] == {"digest": "abc", "error": None}
+    guard.use(contract(default_template="support"))
+    assert (await guard.admin("/config")).json["digest"] not in {None, first["digest"]}
+
+
+async def test_a_cache_that_is_gone_is_told_of_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def gone(*_: object) -> None:
+        raise OSError
+
+    guard = Guard(tmp_path, AppDownstream(gone))
+    guard.use(contract())
+    with caplog.at_level(logging.CRITICAL):
+        assert (await guard.admin("/config")).json["cache"] == {"digest": None, "error": "the cache does not answer"}
+        assert (await guard.admin("/metrics")).status == 200
+        answer = await guard.ask()
+    assert (answer.status, answer.error["code"]) == (503, "engine_unavailable")
+
+
+async def test_metrics_are_the_guards_and_then_the_caches(tmp_path: Path) -> None:
+    text = (await guarded(tmp_path, FakeCache()).admin("/metrics")).body.decode()
+    assert text.index("llmops_requests_in_flight 0.0") < text.index("llmops_cache_lookups_total 7.0")
+
+
+async def test_a_drain_takes_requests_for_a_while_then_refuses_and_ends_when_the_last_stream_has(
+    tmp_path: Path,
+) -> None:
+    held = asyncio.Event()
+    cache = FakeCache([WRITER.role(), held, *said("x")[1:]])
+    drain = Drain(linger_seconds=0.2)
+    guard = guarded(tmp_path, cache, drain=drain)
+    running = asyncio.create_task(guard.ask(question(stream=True)))
+    await eventually(lambda: cache.requests)
+    drained = asyncio.create_task(guard.admin("/drained"))
+    assert (await guard.admin("/drain", "POST")).status == 200
+    assert "draining" in (await guard.admin("/readyz")).error["message"]
+    late = asyncio.create_task(guard.ask(question(stream=True)))
+    await eventually(lambda: len(cache.requests) == 2)
+    await eventually(lambda: drain.phase is Phase.REFUSING)
+    refused = await guard.ask()
+    assert (refused.status, refused.error["code"]) == (503, "draining")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert not drained.done()
+    held.set()
+    assert [(await one).text for one in (running, late)] == ["x", "x"]
+    assert (await drained).status == 200
+    assert cache.order[-1] == "/drain"
+
+
+async def test_a_drain_without_requests_ends_after_the_while(tmp_path: Path) -> None:
+    guard = guarded(tmp_path, FakeCache(), drain=Drain(linger_seconds=0.0))
+    async with asyncio.timeout(5):
+        await guard.app.admin.start_drain()
+    assert (await guard.admin("/drained")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [(LOOPBACK, 200), (("::1", 1), 200), (("10.0.0.5", 1), 403), (None, 403)],
+    ids=["loopback", "loopback of IPv6", "another pod", "unknown"],
+)
+async def test_only_this_pod_may_drain(tmp_path: Path, client: tuple[str, int] | None, status: int) -> None:
+    guard, sent = guarded(tmp_path, FakeCache()), Sent()
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/drain", "headers": [], "client": client}
+    await guard.app.admin(scope, receiving(), sent)
+    assert sent.messages[0]["status"] == status
+    assert (guard.app.drain.phase is Phase.DRAINING) == (status == 200)

@@ -1,0 +1,205 @@
+"""What a client may send wrong, and what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from llmops_sidecars.contract import Limits, Parameters, Template, Variable
+from llmops_sidecars.contract import Message as TemplateMessage
+from tests.sidecars_.guard.kit import CHAT, FakeCache, contract, guarded, question, said
+from tests.support.asgi import Sent, call, receiving
+
+NESTED: Any = []
+for _ in range(40):
+    NESTED = [NESTED]
+
+BAD_BODIES = {
+    "broken json": (b'{"model": "chat", ', "invalid_json", None),
+    "empty": (b"", "invalid_json", None),
+    "no object": (b"[1]", "invalid_json", None),
+    "invalid utf-8": (b'{"model":"chat","messages":[{"role":"user","content":"\xff\xfe"}]}', "invalid_json", None),
+    "deep": (b"[" * 100_000, "invalid_json", None),
+    "deep schema": (question(response_format={"x": NESTED}), "invalid_value", "response_format"),
+    "no model": ({"messages": [{"role": "user", "content": "x"}]}, "missing_field", "model"),
+    "no messages": ({"model": "chat"}, "invalid_value", "messages"),
+    "wrong role": (
+        {"model": "chat", "messages": [{"role": "boss", "content": "x"}]},
+        "invalid_value",
+        "messages[0].role",
+    ),
+    "wrong type": (question(temperature="hot"), "invalid_value", "temperature"),
+    "out of range": (question(temperature=3), "invalid_value", "temperature"),
+    "several answers": (question(n=5), "unsupported_parameter", "n"),
+    "image": (
+        {"model": "chat", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        "unsupported_parameter",
+        "messages[0].content[0].type",
+    ),
+    "probabilities": (question(logprobs=True), "unsupported_parameter", "logprobs"),
+    "many stop words": (question(stop=["x"] * 100), "invalid_value", "stop"),
+    "half a character": (b'{"model":"chat","messages":[{"role":"user","content":"\\ud800"}]}', "invalid_json", None),
+}
+
+
+@pytest.mark.parametrize(("body", "code", "param"), BAD_BODIES.values(), ids=BAD_BODIES)
+async def test_a_wrong_request_is_refused_by_field(tmp_path: Path, body: object, code: str, param: str | None) -> None:
+    cache = FakeCache(said("x"))
+    answer = await guarded(tmp_path, cache).ask(body)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, code, param)
+    assert set(answer.error) == {"message", "type", "param", "code"}
+    assert answer.headers["x-request-id"]
+    assert cache.requests == []
+
+
+async def test_an_unknown_model_is_refused_with_the_known_one(tmp_path: Path) -> None:
+    answer = await guarded(tmp_path, FakeCache()).ask(question() | {"model": "gpt-9"})
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (404, "model_not_found", "model")
+    assert "'chat'" in answer.error["message"]
+
+
+async def test_a_body_of_two_megabytes_is_refused_unread(tmp_path: Path) -> None:
+    answer = await guarded(tmp_path, FakeCache()).ask(question("x" * 2_000_000))
+    assert (answer.status, answer.error["code"]) == (413, "body_too_large")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_body_in_chunks_is_cut_off_at_the_limit(tmp_path: Path) -> None:
+    """Without a Content-Length: as soon as there is too much, not at its end."""
+    guard = guarded(tmp_path, FakeCache(), contract(limits=Limits(body_bytes=4096)))
+    chunk = {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+    sent = Sent()
+    scope = {"type": "http", "method": "POST", "path": CHAT, "headers": [(b"transfer-encoding", b"chunked")]}
+    async with asyncio.timeout(5):
+        await guard.app(scope, receiving(*[chunk] * 5), sent)
+    assert sent.messages[0]["status"] == 413
+
+
+async def test_a_compressed_body_is_refused(tmp_path: Path) -> None:
+    answer = await guarded(tmp_path, FakeCache()).ask(b"\x1f\x8b", content_encoding="gzip")
+    assert (answer.status, answer.error["code"]) == (415, "unsupported_encoding")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/", 404, "not_found"),
+        ("POST", "/v1/embeddings", 404, "not_found"),
+        ("POST", "/v1/chat/completions/x", 404, "not_found"),
+        ("POST", "/commit", 404, "not_found"),
+        ("POST", "/drain", 404, "not_found"),
+        ("GET", "/metrics", 404, "not_found"),
+        ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
+        ("POST", "/v1/models", 405, "method_not_allowed"),
+        ("GET", "/v1/models/other", 404, "model_not_found"),
+    ],
+)
+async def test_nothing_else_is_served(tmp_path: Path, method: str, path: str, status: int, code: str) -> None:
+    answer = await call(guarded(tmp_path, FakeCache()).app, method, path)
+    assert (answer.status, answer.error["code"]) == (status, code)
+    assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_the_model_is_listed_and_found(tmp_path: Path, slash: str) -> None:
+    app = guarded(tmp_path, FakeCache()).app
+    listed = (await call(app, "GET", f"/v1/models{slash}")).json
+    one = (await call(app, "GET", f"/v1/models/chat{slash}")).json
+    assert listed["object"] == "list"
+    assert listed["data"] == [one]
+    assert (one["id"], one["object"]) == ("chat", "model")
+    assert isinstance(one["created"], int)
+
+
+async def test_a_trailing_slash_is_no_mistake(tmp_path: Path) -> None:
+    assert (await call(guarded(tmp_path, FakeCache(said("x"))).app, "POST", f"{CHAT}/", body=question())).status == 200
+
+
+BAD_PROMPTS = {
+    "unknown template": ({"id": "nope"}, "prompt_not_found", "prompt.id"),
+    "other version": ({"id": "support", "version": "t0"}, "prompt_not_found", "prompt.version"),
+    "missing variable": ({"id": "support"}, "missing_variable", "prompt.variables.question"),
+    "surplus variable": (
+        {"id": "support", "variables": {"question": "x", "extra": "y"}},
+        "unknown_variable",
+        "prompt.variables.extra",
+    ),
+    "wrong type": ({"id": "support", "variables": {"question": 5}}, "invalid_variable", "prompt.variables.question"),
+    "too long": (
+        {"id": "support", "variables": {"question": "x" * 101}},
+        "invalid_variable",
+        "prompt.variables.question",
+    ),
+    "no scalar": ({"id": "support", "variables": {"question": ["x"]}}, "invalid_value", "prompt.variables[...]"),
+}
+
+
+@pytest.mark.parametrize(("prompt", "code", "param"), BAD_PROMPTS.values(), ids=BAD_PROMPTS)
+async def test_a_template_used_wrongly_is_refused_by_field(
+    tmp_path: Path, prompt: dict[str, object], code: str, param: str
+) -> None:
+    answer = await guarded(tmp_path, FakeCache()).ask({"model": "chat", "prompt": prompt})
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, code, param)
+
+
+async def test_a_template_comes_before_the_messages_of_the_request(tmp_path: Path) -> None:
+    cache = FakeCache(said("x"))
+    prompt = {"id": "support", "version": "t1", "variables": {"question": "{{ company }}?"}}
+    answer = await guarded(tmp_path, cache).ask(question("And now?") | {"prompt": prompt})
+    assert answer.headers["x-llmops-prompt"] == "support@t1"
+    assert cache.received[0]["x-llmops-prompt"] == "support@t1"
+    assert cache.requests[0]["messages"] == [
+        {"role": "system", "content": "You help customers of Acme."},
+        {"role": "user", "content": "{{ company }}?"},
+        {"role": "user", "content": "And now?"},
+    ]
+    assert "prompt" not in cache.requests[0]
+
+
+async def test_the_default_template_is_used_when_none_is_named(tmp_path: Path) -> None:
+    hello = Template("hello", "h1", (TemplateMessage("system", "Be {{ tone }}."),), (Variable("tone", default="kind"),))
+    cache = FakeCache(said("x"))
+    guard = guarded(tmp_path, cache, contract(templates=(hello,), default_template="hello"))
+    assert (await guard.ask()).headers["x-llmops-prompt"] == "hello@h1"
+    assert [one["content"] for one in cache.requests[0]["messages"]] == ["Be kind.", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"temperature": 0.1, "top_p": 0.9, "max_tokens": 50, "stop": ["END"]}),
+        ({"temperature": 0.0, "stop": "X"}, {"temperature": 0.0, "top_p": 0.9, "max_tokens": 50, "stop": "X"}),
+        (
+            {"max_completion_tokens": 7},
+            {"temperature": 0.1, "top_p": 0.9, "max_completion_tokens": 7, "stop": ["END"]},
+        ),
+    ],
+    ids=["none given", "some given", "newer name"],
+)
+async def test_the_templates_parameters_are_defaults(
+    tmp_path: Path, given: dict[str, object], expected: dict[str, object]
+) -> None:
+    template = Template("t", "1", (TemplateMessage("user", "Hi"),), (), Parameters(0.1, 0.9, 50, ("END",)))
+    cache = FakeCache(said("x"))
+    guard = guarded(tmp_path, cache, contract(templates=(template,)))
+    await guard.ask({"model": "chat", "prompt": {"id": "t"}} | given)
+    sent = {name: value for name, value in cache.requests[0].items() if name not in {"model", "messages", "stream"}}
+    assert sent == expected | {"stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 1_000_000, b'{"a":' * 200_000, msgspec.json.encode(question("1 " * 500_000)), b'"' + b"\\u0041" * 150_000],
+    ids=["arrays", "objects", "numbers", "escapes"],
+)
+async def test_a_request_bomb_is_answered_soon(tmp_path: Path, body: bytes) -> None:
+    guard = guarded(tmp_path, FakeCache(said("x")))
+    started = time.process_time()
+    answer = await guard.ask(body)
+    assert answer.status in {200, 400}
+    assert time.process_time() - started < 5
