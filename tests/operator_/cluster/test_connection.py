@@ -55,7 +55,7 @@ async def test_a_useless_kubeconfig_is_named(tmp_path: Path, content: str) -> No
 
 
 async def test_no_pod_and_no_kubeconfig() -> None:
-    with pytest.raises(NoCredentialsError, match="kubeconfig"):
+    with pytest.raises(NoCredentialsError, match="KUBECONFIG"):
         await connect(None)
 
 

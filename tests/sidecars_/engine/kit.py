@@ -16,14 +16,14 @@ from llmops_sidecars.openai.chat import ChatRequest, Message
 CHAT = "/v1/chat/completions"
 
 
-def chat(prompt: str, **fields: Any) -> ChatRequest:
+def chat(text: str, /, **fields: Any) -> ChatRequest:
     """A chat request with one message."""
-    return ChatRequest("chat", (Message("user", prompt),), **fields)
+    return ChatRequest("chat", (Message("user", text),), **fields)
 
 
-def generate(prompt: str, *, output_tokens: int = 4096, **fields: Any) -> GenerateRequest:
+def generate(text: str, /, *, output_tokens: int = 4096, **fields: Any) -> GenerateRequest:
     """A request to a driver."""
-    return GenerateRequest("req-1", chat(prompt, **fields), output_tokens)
+    return GenerateRequest("req-1", chat(text, **fields), output_tokens)
 
 
 def asked(prompt: str, **fields: Any) -> dict[str, Any]:
@@ -43,8 +43,10 @@ async def engine_app(
     """The application on an engine, closed at the end."""
     app = EngineApp(registry or CollectorRegistry())
     app.configure(contract(engine, **limits))
-    yield app
-    await app.close()
+    try:
+        yield app
+    finally:
+        await app.close()
 
 
 async def pieces_of(driver: Driver, request: GenerateRequest) -> list[Piece]:
