@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2e.cluster import locks, progress
+from e2e.cluster import golang, locks, progress
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.programs import BUILDS, KWOK_STAGES, Build, Module, Package, fresh
 from e2e.cluster.settings import Settings
-
-LEAST_GO = (1, 21)
-"""From here on Go fetches by itself the newer version that a go.mod asks for."""
 
 PACKAGE_LINE = re.compile(r"[\w.~-]+(/[\w.~-]+)*")
 
@@ -32,7 +28,7 @@ def ensure(settings: Settings, names: Sequence[str] = ()) -> None:
         stale = [build for build in chosen if not fresh(build, settings.bin)]
         if not stale:
             return
-        go = find_go()
+        go = golang.find(settings)
         settings.bin.mkdir(parents=True, exist_ok=True)
         for build in stale:
             with progress.step(f"building {build.name}, once; about {build.cold} when nothing of it is cached") as step:
@@ -46,23 +42,6 @@ def select(names: Sequence[str]) -> list[Build]:
     if unknown:
         raise ClusterError(f"no program is called {unknown[0]!r}: there are {', '.join(known)}")
     return [known[name] for name in names] or list(BUILDS)
-
-
-def find_go() -> str:
-    """The path of a Go that can build these; raises ClusterError when there is none."""
-    for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
-        if candidate and Path(candidate).exists():
-            said = subprocess.run([candidate, "version"], capture_output=True, text=True, check=False).stdout
-            if go_version(said) >= LEAST_GO:
-                return candidate
-    least = ".".join(map(str, LEAST_GO))
-    raise ClusterError(f"Go {least} or newer is needed to build the cluster's programs: https://go.dev/doc/install")
-
-
-def go_version(text: str) -> tuple[int, ...]:
-    """The version in what `go version` prints; (0,) when there is none."""
-    found = re.search(r"go(\d+)\.(\d+)", text)
-    return tuple(map(int, found.groups())) if found else (0,)
 
 
 def _make(go: str, build: Build, directory: Path, step: progress.Step) -> None:

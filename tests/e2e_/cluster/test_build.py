@@ -94,19 +94,6 @@ def test_a_failed_build_gives_the_compilers_words_and_leaves_nothing(go: Path, s
     assert list(settings.bin.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("go version go1.26.8 linux/amd64", (1, 26)),
-        ("go version go1.21rc2 linux/arm64", (1, 21)),
-        ("go version devel +abc", (0,)),
-        ("", (0,)),
-    ],
-)
-def test_the_version_of_go_is_read(text: str, version: tuple[int, ...]) -> None:
-    assert build.go_version(text) == version
-
-
 def test_an_unknown_program_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ClusterError, match="no program is called 'kubernetes': there are kube, etcd, "):
         build.select(["kube", "kubernetes"])
