@@ -39,6 +39,7 @@ OUTCOMES = frozenset(
         "model_not_found",
         "not_ready",
         "prompt_not_found",
+        "refused_by_provider",
         "too_many_requests",
         "unknown_variable",
         "unsupported_encoding",

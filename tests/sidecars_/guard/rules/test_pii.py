@@ -172,21 +172,20 @@ def test_only_the_entities_that_are_asked_for_are_looked_for() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1 " * 60_000,
-        "030 " * 60_000,
-        "0123 456789 " * 20_000,
-        "4" * 120_000,
-        "a@" * 60_000,
-        "1.1.1.1" * 20_000,
-        "a:" * 60_000,
-        "DE89" * 30_000,
-        "+" * 120_000,
-    ],
-    ids=["groups", "area codes", "phones", "digits", "at signs", "dots", "colons", "accounts", "plus signs"],
-)
+SLOW = {
+    "groups": "1 " * 60_000,
+    "area codes": "030 " * 60_000,
+    "phones": "0123 456789 " * 20_000,
+    "digits": "4" * 120_000,
+    "at signs": "a@" * 60_000,
+    "dots": "1.1.1.1" * 20_000,
+    "colons": "a:" * 60_000,
+    "accounts": "DE89" * 30_000,
+    "plus signs": "+" * 120_000,
+}
+
+
+@pytest.mark.parametrize("text", SLOW.values(), ids=SLOW)
 def test_text_made_to_be_slow_is_not(text: str) -> None:
     find = pii.make(PiiRule())
     started = time.process_time()
