@@ -31,7 +31,7 @@ from llmops_operator.world import World, resource
 
 logger = logging.getLogger(__name__)
 
-REASONS = {
+REASONS: Mapping[int, str] = {
     HTTPStatus.FORBIDDEN: "Forbidden",
     HTTPStatus.CONFLICT: "Conflict",
     HTTPStatus.TOO_MANY_REQUESTS: "Throttled",
@@ -146,7 +146,7 @@ def failure(error: Exception) -> Hold:
     if isinstance(error, NotFoundError):
         return Hold("NotFound", f"the namespace or the kind is gone; tried again: {error}", terminal=False)
     if isinstance(error, ApiError):
-        reason = REASONS.get(HTTPStatus(error.status), "ServerUnavailable") if error.status else "ServerUnavailable"
+        reason = REASONS.get(error.status or 0, "ServerUnavailable")
         advice = "; check roles, quotas and admission policies" if reason == "Forbidden" else ""
         return Hold(reason, f"tried again by itself{advice}: {error}", terminal=False)
     return Hold("InternalError", "a fault of the operator, tried again; its log holds the traceback", terminal=False)
