@@ -166,7 +166,7 @@ def load(state: State, built: Sequence[Image]) -> None:
         if image.reference not in there:
             with progress.step(f"loading image {image.name}"):
                 sandbox.call(state, ["ctr", "images", "import", "--local", str(image.archive)])
-                sandbox.call(state, ["ctr", "images", "tag", "--force", image.reference, current(image)])
+        sandbox.call(state, ["ctr", "images", "tag", "--force", image.reference, current(image)])
 
 
 def current(image: Image) -> str:
