@@ -201,6 +201,14 @@ async def test_what_is_measured(fake: FakeTriton, url: str) -> None:
     assert 0.06 < (measured(registry, "llmops_engine_inter_token_seconds_sum") or 0) < 5
 
 
+async def test_its_metrics_can_be_scraped(url: str) -> None:
+    async with engine_app(TritonHttpEngine(url)) as app:
+        await ask(app)
+        answer = await call(app, path="/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert b'llmops_engine_requests_total{outcome="completed"} 1.0' in answer.body.splitlines()
+
+
 async def test_a_probe_asks_for_one_token(fake: FakeTriton, url: str) -> None:
     async with engine_app(TritonHttpEngine(url)) as app:
         assert (await call(app, path="/probe")).status == 200
