@@ -15,10 +15,15 @@ from llmops_sidecars.openai.answers import Chunk, Delta, FunctionDelta, ToolCall
 from llmops_sidecars.openai.errors import engine_failed
 
 CONTENT_FILTER = "content_filter"
+FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "function_call", CONTENT_FILTER})
+"""Of the specification; providers have others, which clients do not know and which could be any text: `stop`."""
 
 Slot = tuple[str, int]
 """Which text of an answer: content, refusal, or the name or arguments of one of the tool calls."""
 
+
+MOST_CHARACTERS = 4 * 1024 * 1024
+"""Of an answer that is put together for a client that does not stream."""
 
 MOST_TEXTS = 256
 """Texts of one answer: more calls than a request may have tools, and their names."""
@@ -34,6 +39,7 @@ class GuardedAnswer:
         """Start empty."""
         self._policy, self._streams = policy, streams
         self._windows: dict[Slot, Window | WholeText] = {}
+        self._characters = 0
         self.created = int(time.time())
         self.blocked_by: str | None = None
         self.finish_reason: str | None = None
@@ -54,13 +60,10 @@ class GuardedAnswer:
         for choice in chunk.choices:
             if choice.index != 0:
                 raise engine_failed("The model's answer has an event of unknown shape.")
-            self.finish_reason = choice.finish_reason or self.finish_reason
             for slot, text, head in _texts(choice.delta):
-                if head is not None:
-                    deltas.append(head)
-                if slot[0] == "arguments":
-                    deltas += self._named(slot[1])
-                deltas += self._take(slot, self._window(slot).push(text, now))
+                deltas += self._add(slot, text, head, now)
+            if choice.finish_reason and self.blocked_by is None:
+                self.finish_reason = choice.finish_reason if choice.finish_reason in FINISH_REASONS else "stop"
         return deltas
 
     def tick(self, now: float) -> list[Delta]:
@@ -71,10 +74,22 @@ class GuardedAnswer:
         """The answer is whole: what is left."""
         return [delta for slot, window in self._windows.items() for delta in self._take(slot, window.flush())]
 
+    def _add(self, slot: Slot, text: str, head: Delta | None, now: float) -> list[Delta]:
+        if self.blocked_by is not None:
+            return []
+        self._require_room(len(text))
+        named = self._named(slot[1]) if slot[0] == "arguments" else []
+        return [*([head] if head else []), *named, *self._take(slot, self._window(slot).push(text, now))]
+
     def _named(self, index: int) -> list[Delta]:
         """The rest of a call's name: its arguments have begun."""
         slot = ("name", index)
         return self._take(slot, self._window(slot).flush())
+
+    def _require_room(self, characters: int) -> None:
+        self._characters += characters
+        if not self._streams and self._characters > MOST_CHARACTERS:
+            raise engine_failed("The model's answer is too long to be sent in one piece; stream it.")
 
     def _window(self, slot: Slot) -> Window | WholeText:
         if slot not in self._windows:

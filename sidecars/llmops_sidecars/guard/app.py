@@ -51,6 +51,9 @@ class GuardApp:
         self._chat = Chat(contract, downstream, self.drain, self.readiness, metrics, clock)
         self.admin = Admin(contract, downstream, self.drain, self.readiness, metrics)
         self._started = int(time.time())
+        contract.subscribe(lambda new, _: metrics.contract_changed(new.digest))
+        if contract.current is not None:
+            metrics.contract_changed(contract.current.digest)
 
     async def run(self) -> None:
         """Watch the contract and the engine, for ever."""

@@ -57,6 +57,9 @@ THREAD_BYTES = 64 * 1024
 COMMITTED = frozenset({"miss", "shared"})
 """What the cache says of answers that it may remember."""
 
+DRAINING = "draining"
+"""An error whose connection has to go too: the client's next request is for another pod."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -174,7 +177,8 @@ class Chat:
         record.outcome = error.code
         record.status = record.status or error.status
         try:
-            await send_failure(sender, error, record.headers(self._clock()))
+            close = [(b"connection", b"close")] if error.code == DRAINING else []
+            await send_failure(sender, error, [*record.headers(self._clock()), *close])
         except (ClientDisconnectedError, SlowClientError):
             record.outcome = "client_left"
 

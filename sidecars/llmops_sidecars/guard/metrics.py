@@ -64,3 +64,11 @@ class GuardMetrics:
         self.refused_contracts = Gauge(
             "llmops_contract_refused", "1 while the contract file is not in use.", registry=registry
         )
+        self.contract = Gauge("llmops_contract_info", "1 for the contract in use.", ["digest"], registry=registry)
+        self.contract_changes = Counter("llmops_contract_changes", "Contracts taken into use.", registry=registry)
+
+    def contract_changed(self, digest: str) -> None:
+        """Another contract is in use; the former one's series ends."""
+        self.contract.clear()
+        self.contract.labels(digest).set(1)
+        self.contract_changes.inc()

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from llmops_sidecars.proxy.downstream import Downstream, DownstreamError, read_response
 
 OK = 200
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 5.0
 """How long one token proves that the engine works."""
 
 RETRY_SECONDS = 0.25
 """Between two questions while it does not answer."""
 
-PROBE_SECONDS = 10.0
+PROBE_SECONDS = 5.0
 """How long one question may take: it waits in the engine's queue like any other."""
+
+MOST_BYTES = 64 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -50,17 +52,20 @@ class Readiness:
             await asyncio.sleep(RETRY_SECONDS if self._last is None else max(FRESH_SECONDS - waited, RETRY_SECONDS))
 
     async def _probe(self) -> None:
+        asked = self._clock()
         try:
             async with asyncio.timeout(PROBE_SECONDS), self._downstream.request("GET", "/probe") as response:
-                body = await read_response(response, 64 * 1024)
+                body = await read_response(response, MOST_BYTES)
             if response.status == OK:
                 self.mark(self._clock())
                 return
-            self._lost(f"the engine answered {response.status}: {body[:200].decode('utf-8', 'replace')}")
+            reason = f"the engine answered {response.status}: {body[:200].decode('utf-8', 'replace')}"
         except DownstreamError as error:
-            self._lost(f"the engine does not answer: {error}")
+            reason = f"the engine does not answer: {error}"
         except TimeoutError:
-            self._lost(f"the engine did not produce a token within {PROBE_SECONDS:g} s")
+            reason = f"the engine did not produce a token within {PROBE_SECONDS:g} s"
+        if self._last is None or self._last <= asked:
+            self._lost(reason)
 
     def _lost(self, reason: str) -> None:
         """Not ready from now on; said once per reason."""

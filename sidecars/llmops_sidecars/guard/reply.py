@@ -19,8 +19,6 @@ from llmops_sidecars.proxy.asgi import JSON, StreamSender, cancel
 from llmops_sidecars.proxy.downstream import DownstreamResponse
 
 OK = 200
-MOST_CHARACTERS = 4 * 1024 * 1024
-"""Of an answer that is put together for a client that does not stream."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,11 @@ class Reply:
 
     async def whole(self, response: DownstreamResponse) -> None:
         """Collect, then send one document."""
-        collected, characters = Assembly(), 0
+        collected = Assembly()
         async with aclosing(self._guarded(response)) as batches:
             async for deltas in batches:
                 for delta in deltas:
                     collected.add(self._chunk(delta))
-                characters += sum(len(delta.content or "") for delta in deltas)
-                if characters > MOST_CHARACTERS:
-                    raise engine_failed("The model's answer is too long to be sent in one piece; stream it.")
         await self._settle()
         collected.add(self._chunk(Delta(), self.answer.finish_reason))
         collected.usage = self.answer.usage

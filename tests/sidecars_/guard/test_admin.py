@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from llmops_sidecars.guard.readiness import Readiness
+from llmops_sidecars.openai.errors import engine_unavailable
+from llmops_sidecars.proxy.asgi import Receive, Scope, Send, send_error
 from llmops_sidecars.proxy.drain import Drain, Phase
 from llmops_sidecars.proxy.inprocess import AppDownstream
 from tests.sidecars_.guard.kit import WRITER, FakeCache, Guard, contract, guarded, question, said
@@ -81,7 +83,7 @@ class Clock:
 async def test_it_is_not_ready_while_the_engine_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     cache = FakeCache(probe_status=503)
     readiness = Readiness(AppDownstream(cache), Clock())
-    readiness.mark(88.0)
+    readiness.mark(93.0)
     assert readiness.ready
     with caplog.at_level(logging.CRITICAL):
         running = asyncio.create_task(readiness.run())
@@ -92,12 +94,42 @@ async def test_it_is_not_ready_while_the_engine_does_not_answer(caplog: pytest.L
     running.cancel()
 
 
+async def test_a_token_that_comes_while_a_probe_fails_counts_more() -> None:
+    clock, asked, token = Clock(), asyncio.Event(), asyncio.Event()
+
+    async def busy(_scope: Scope, _receive: Receive, send: Send) -> None:
+        asked.set()
+        await token.wait()
+        await send_error(send, engine_unavailable())
+
+    readiness = Readiness(AppDownstream(busy), clock)
+    probe = asyncio.create_task(readiness._probe())
+    await asked.wait()
+    clock.now += 1
+    readiness.mark(clock.now)
+    token.set()
+    await probe
+    assert readiness.ready
+
+
+async def test_the_contract_in_use_is_a_metric(tmp_path: Path) -> None:
+    guard = guarded(tmp_path, FakeCache())
+    first = (await guard.admin("/config")).json["digest"]
+    guard.use(contract(default_template="support"))
+    second = (await guard.admin("/config")).json["digest"]
+    assert await guard.metric(f'llmops_contract_info{{digest="{second}"}}') == 1
+    assert await guard.metric(f'llmops_contract_info{{digest="{first}"}}') == 0
+    assert await guard.metric("llmops_contract_changes_total") == 2
+    assert await guard.metric("llmops_contract_refused") == 0
+
+
 async def test_a_token_of_a_request_saves_a_probe() -> None:
     cache, clock = FakeCache(), Clock()
     readiness = Readiness(AppDownstream(cache), clock)
     readiness.mark(clock.now)
     running = asyncio.create_task(readiness.run())
-    await asyncio.sleep(0.05)
+    for _ in range(10):
+        await asyncio.sleep(0)
     running.cancel()
     assert readiness.ready
     assert cache.order == []
@@ -149,6 +181,7 @@ async def test_a_drain_takes_requests_for_a_while_then_refuses_and_ends_when_the
     refused = await guard.ask()
     assert (refused.status, refused.error["code"]) == (503, "draining")
     assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["connection"] == "close"
     assert not drained.done()
     held.set()
     assert [(await one).text for one in (running, late)] == ["x", "x"]

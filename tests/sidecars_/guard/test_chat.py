@@ -262,6 +262,19 @@ async def test_a_blocked_answer_ends_before_the_finding(tmp_path: Path, *, strea
     assert cache.commits == []
 
 
+@pytest.mark.parametrize(("reason", "told"), [("length", "length"), ("eos", "stop"), (MAIL, "stop")])
+async def test_reasons_are_those_of_the_specification(tmp_path: Path, reason: str, told: str) -> None:
+    answer = await guarded(tmp_path, FakeCache(said("Hello", reason=reason))).ask()
+    assert answer.json["choices"][0]["finish_reason"] == told
+
+
+async def test_an_end_that_comes_with_the_finding_changes_nothing(tmp_path: Path) -> None:
+    cache = FakeCache([b"".join(said("It is Project X", " and " + "more " * 60))])
+    answer = await guarded(tmp_path, cache).ask(question(stream=True))
+    assert answer.text == "It is "
+    assert answer.events[-2]["choices"][0]["finish_reason"] == "content_filter"
+
+
 def call_delta(index: int, name: str | None = None, arguments: str | None = None) -> bytes:
     call_id, kind = ("call-1", "function") if name else (None, None)
     return delta(Delta(tool_calls=(ToolCallDelta(index, call_id, kind, FunctionDelta(name, arguments)),)))
@@ -582,3 +595,32 @@ async def test_text_is_not_held_without_rules(tmp_path: Path) -> None:
         async with asyncio.timeout(5):
             while b"jane@" not in received:
                 received += await anext(pieces)
+
+
+async def test_a_flood_of_tool_calls_fails_the_answer(tmp_path: Path) -> None:
+    cache = FakeCache([WRITER.role(), *(call_delta(index, "f", "{}") for index in range(300)), *said()[1:]])
+    answer = await guarded(tmp_path, cache).ask()
+    assert (answer.status, answer.error["code"]) == (502, "engine_failed")
+    assert "too many tool calls" in answer.error["message"]
+
+
+async def test_an_endless_answer_is_given_up_when_it_cannot_be_streamed(tmp_path: Path) -> None:
+    cache = FakeCache([WRITER.role(), *[WRITER.text("word " * 50_000)] * 20, asyncio.Event()])
+    answer = await guarded(tmp_path, cache).ask()
+    assert (answer.status, answer.error["code"]) == (502, "engine_failed")
+    assert "stream it" in answer.error["message"]
+
+
+async def test_a_client_that_leaves_the_queue_leaves_its_place(tmp_path: Path) -> None:
+    held = asyncio.Event()
+    cache = FakeCache([WRITER.role(), held, *said("Hello")[1:]])
+    guard = guarded(tmp_path, cache, contract(limits=Limits(concurrent_requests=1, queued_requests=1)))
+    running = asyncio.create_task(guard.ask())
+    await eventually(lambda: cache.requests)
+    waiting = asyncio.create_task(guard.ask())
+    await eventually(lambda: guard.app.drain.in_flight == 2)
+    waiting.cancel()
+    await eventually(lambda: guard.app.drain.in_flight == 1)
+    held.set()
+    assert (await running).status == 200
+    assert (await guard.ask()).status == 200
