@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import logging
 import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmops_operator.runtime import logs
 from llmops_operator.settings import Images, Settings
 
 if TYPE_CHECKING:
@@ -42,24 +40,6 @@ environment of `run`:
 
 class UsageError(Exception):
     """A flag or variable cannot be used; the message says which and why."""
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Time (UTC), level, logger, message, and an exception's type and places in the code."""
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info and record.exc_info[1] is not None:
-            error = record.exc_info[1]
-            line["exception"] = f"{type(error).__name__}: {error}"
-            line["traceback"] = "".join(traceback.format_tb(error.__traceback__))
-        return json.dumps(line)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -100,7 +80,7 @@ def _run(_options: argparse.Namespace) -> int:
         identity=variables.get("LLMOPS_IDENTITY") or f"{socket.gethostname()}-{os.getpid()}",
         port=_number(variables, "LLMOPS_PORT", 8080, least=0),
     )
-    _configure_logging(variables.get("LLMOPS_LOG_LEVEL") or "info")
+    logs.configure(_level(variables), sys.stdout)
 
     return asyncio.run(_operate(variables.get("KUBECONFIG"), settings, options))
 
@@ -189,14 +169,11 @@ def _number(variables: Mapping[str, str], name: str, default: int, *, least: int
     return int(text)
 
 
-def _configure_logging(level: str) -> None:
-    if level not in ("debug", "info", "warning", "error"):
-        raise UsageError(f"LLMOPS_LOG_LEVEL must be debug, info, warning or error; it is {level!r}")
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("kopf").setLevel(logging.WARNING)  # below that it logs whole objects
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # it warns of threads: it runs in one
+def _level(variables: Mapping[str, str]) -> str:
+    level = variables.get("LLMOPS_LOG_LEVEL") or "info"
+    if level not in logs.LEVELS:
+        raise UsageError(f"LLMOPS_LOG_LEVEL must be one of {', '.join(logs.LEVELS)}; it is {level!r}")
+    return level
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from llmops_operator.cluster.errors import ApiError, TerminalError, TransientErr
 from llmops_operator.cluster.kinds import Key
 from llmops_operator.cluster.metrics import Metrics
 from llmops_operator.reconcile import Pass
+from llmops_operator.runtime.logs import describe
 from llmops_operator.runtime.queue import LONGEST_DELAY, WorkQueue
 
 REFUSED_SECONDS = 60.0
@@ -77,4 +78,4 @@ class Workers:
     def _fail(self, key: Key, error_class: str, error: Exception, longest: float, least: float = 0.0) -> None:
         delay = self._queue.failed(key, longest, least)
         self._metrics.failed(error_class)
-        _log.warning("%s: %s; again in %.1f s", key, error, delay)
+        _log.warning("%s: %s; again in %.1f s", key, describe(error), delay)
