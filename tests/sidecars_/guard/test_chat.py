@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,14 @@ import pytest
 from llmops_sidecars.contract import (
     Action,
     Configuration,
-    Contract,
     Limits,
     OnError,
     Pattern,
     PatternsRule,
     PiiRule,
     Policy,
-    StreamWindow,
 )
-from llmops_sidecars.guard.serving import Serving, build
-from llmops_sidecars.openai.answers import Delta, FunctionDelta, ToolCallDelta
-from llmops_sidecars.openai.errors import engine_failed, engine_unavailable, too_many_requests
-from llmops_sidecars.openai.events import error_event
+from llmops_sidecars.openai.errors import too_many_requests
 from tests.sidecars_.guard.kit import (
     MAIL,
     SECRET,
@@ -32,13 +26,12 @@ from tests.sidecars_.guard.kit import (
     FakeCache,
     asking,
     contract,
-    delta,
     guarded,
     question,
     said,
     with_broken_rules,
 )
-from tests.support.asgi import events_of, eventually
+from tests.support.asgi import eventually
 
 
 async def test_an_answer_is_put_together_from_its_events(tmp_path: Path) -> None:
@@ -234,170 +227,6 @@ async def test_personal_data_reaches_the_cache_masked_in_a_large_request_too(tmp
     assert cache.requests[0]["messages"][0]["content"] == "[EMAIL] " * 10_000
 
 
-@pytest.mark.parametrize("stream", [True, False])
-async def test_a_phone_number_in_an_answer_never_arrives(tmp_path: Path, *, stream: bool) -> None:
-    cache = FakeCache(said("Call", " me", " at", " +49", " 30", " 123", "4567", " tomorrow", "."))
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    text = answer.text if stream else answer.json["choices"][0]["message"]["content"]
-    assert text == "Call me at [PHONE] tomorrow."
-    assert len(cache.commits) == 1
-
-
-@pytest.mark.parametrize("stream", [True, False])
-async def test_a_blocked_answer_ends_before_the_finding(tmp_path: Path, *, stream: bool) -> None:
-    never = asyncio.Event()
-    script = [WRITER.role(), WRITER.text("It is Project"), WRITER.text("  X, and "), WRITER.text("more " * 40)]
-    cache = FakeCache([*script, *([never] if stream else said("the end")[1:])])
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    assert answer.status == 200
-    if stream:
-        assert answer.text == "It is "
-        assert answer.events[-2]["choices"][0]["finish_reason"] == "content_filter"
-        assert answer.events[-1] == "[DONE]"
-        async with asyncio.timeout(5):
-            await cache.left.wait()
-    else:
-        choice = answer.json["choices"][0]
-        assert (choice["message"]["content"], choice["finish_reason"]) == ("It is ", "content_filter")
-    assert cache.commits == []
-
-
-@pytest.mark.parametrize(("reason", "told"), [("length", "length"), ("eos", "stop"), (MAIL, "stop")])
-async def test_reasons_are_those_of_the_specification(tmp_path: Path, reason: str, told: str) -> None:
-    answer = await guarded(tmp_path, FakeCache(said("Hello", reason=reason))).ask()
-    assert answer.json["choices"][0]["finish_reason"] == told
-
-
-async def test_an_end_that_comes_with_the_finding_changes_nothing(tmp_path: Path) -> None:
-    cache = FakeCache([b"".join(said("It is Project X", " and " + "more " * 60))])
-    answer = await guarded(tmp_path, cache).ask(question(stream=True))
-    assert answer.text == "It is "
-    assert answer.events[-2]["choices"][0]["finish_reason"] == "content_filter"
-
-
-def call_delta(index: int, name: str | None = None, arguments: str | None = None) -> bytes:
-    call_id, kind = ("call-1", "function") if name else (None, None)
-    return delta(Delta(tool_calls=(ToolCallDelta(index, call_id, kind, FunctionDelta(name, arguments)),)))
-
-
-@pytest.mark.parametrize("stream", [True, False])
-async def test_the_arguments_of_tool_calls_are_checked(tmp_path: Path, *, stream: bool) -> None:
-    script = [call_delta(0, "send", ""), call_delta(0, None, '{"to": "jane.d'), call_delta(0, None, 'oe@example.com"}')]
-    cache = FakeCache([WRITER.role(), *script, *said(reason="tool_calls")[1:]])
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    if stream:
-        deltas = [event["choices"][0]["delta"] for event in answer.events[:-1] if event["choices"]]
-        calls = [call for one in deltas for call in one.get("tool_calls", ())]
-        assert {call["index"] for call in calls} == {0}
-        assert calls[0]["id"] == "call-1"
-        functions = [call.get("function", {}) for call in calls]
-        assert "".join(one.get("name", "") for one in functions) == "send"
-        assert "".join(one.get("arguments", "") for one in functions) == '{"to": "[EMAIL]"}'
-    else:
-        message = answer.json["choices"][0]["message"]
-        assert message["content"] is None
-        assert message["tool_calls"] == [
-            {"id": "call-1", "type": "function", "function": {"name": "send", "arguments": '{"to": "[EMAIL]"}'}}
-        ]
-
-
-@pytest.mark.parametrize("stream", [True, False])
-async def test_a_refusal_is_checked(tmp_path: Path, *, stream: bool) -> None:
-    cache = FakeCache([WRITER.role(), delta(Delta(refusal=f"Not to {MAIL}.")), *said()[1:]])
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    if stream:
-        deltas = [event["choices"][0]["delta"] for event in answer.events[:-1] if event["choices"]]
-        assert "".join(one.get("refusal") or "" for one in deltas) == "Not to [EMAIL]."
-    else:
-        assert answer.json["choices"][0]["message"]["refusal"] == "Not to [EMAIL]."
-
-
-UNKNOWN = {
-    "no json": b"data: hello\n\n",
-    "another object": b'data: {"object":"thing","choices":[]}\n\n',
-    "second choice": b'data: {"choices":[{"index":1,"delta":{"content":"x"}}]}\n\n',
-    "content of another type": b'data: {"choices":[{"index":0,"delta":{"content":["x"]}}]}\n\n',
-    "tool call without index": b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"id":"x"}]}}]}\n\n',
-    "not utf-8": b'data: {"choices":[{"index":0,"delta":{"content":"\xff"}}]}\n\n',
-    "cut": b'data: {"choices":[{"index":0,"de',
-    "no end": WRITER.text("x"),
-    "no reason": b"data: [DONE]\n\n",
-}
-
-
-@pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("event", UNKNOWN.values(), ids=UNKNOWN)
-async def test_an_event_of_unknown_shape_fails_the_answer(tmp_path: Path, event: bytes, *, stream: bool) -> None:
-    cache = FakeCache([WRITER.role() + WRITER.text("Some text. ") * 10, event])
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    if stream:
-        assert answer.status == 200
-        assert answer.events[-1]["error"]["code"] == "engine_failed"
-        assert "[DONE]" not in answer.events
-    else:
-        assert (answer.status, answer.error["code"]) == (502, "engine_failed")
-    assert cache.commits == []
-
-
-@pytest.mark.parametrize("stream", [True, False])
-async def test_an_error_below_before_the_first_event_is_a_status(tmp_path: Path, *, stream: bool) -> None:
-    error = engine_unavailable()
-    headers = [(b"retry-after", b"2"), (b"x-llmops-cache", b"bypass")]
-    cache = FakeCache([error.encode()], status=503, headers=headers)
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "engine_unavailable", "2")
-    assert answer.headers["x-llmops-revision"] == "r1"
-
-
-@pytest.mark.parametrize("stream", [True, False])
-async def test_an_error_below_after_the_first_event_ends_the_answer(tmp_path: Path, *, stream: bool) -> None:
-    cache = FakeCache([WRITER.role(), WRITER.text("Hel"), error_event(engine_failed("It broke."))])
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    error = answer.events[-1]["error"] if stream else answer.error
-    assert (error["code"], error["message"]) == ("engine_failed", "It broke.")
-    assert cache.commits == []
-
-
-@pytest.mark.parametrize("stream", [True, False])
-async def test_a_cut_connection_below_ends_the_answer_with_an_error(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, stream: bool
-) -> None:
-    cache = FakeCache([WRITER.role(), WRITER.text("Hel"), OSError("gone")])
-    with caplog.at_level(logging.CRITICAL):
-        answer = await guarded(tmp_path, cache).ask(question(stream=stream))
-    error = answer.events[-1]["error"] if stream else answer.error
-    assert error["code"] == "engine_failed"
-
-
-@pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize(
-    ("script", "awaited"),
-    [([], "first token"), ([WRITER.role() + WRITER.text("x")], "next token")],
-    ids=["first", "next"],
-)
-async def test_a_hanging_engine_is_given_up_and_cancelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: list[bytes], awaited: str, *, stream: bool
-) -> None:
-    monkeypatch.setattr("llmops_sidecars.guard.reply.GRACE_SECONDS", 0.0)
-    monkeypatch.setattr("llmops_sidecars.guard.upstream.GRACE_SECONDS", 0.0)
-    cache = FakeCache([*script, asyncio.Event()])
-    limits = Limits(first_token_seconds=0.05, inter_token_seconds=0.05)
-    answer = await guarded(tmp_path, cache, contract(limits=limits)).ask(question(stream=stream))
-    begun = stream and script
-    error = answer.events[-1]["error"] if begun else answer.error
-    assert answer.status == (200 if begun else 503)
-    assert error["code"] == "engine_timeout"
-    assert awaited in error["message"]
-    async with asyncio.timeout(5):
-        await cache.left.wait()
-
-
-async def test_an_answer_that_takes_too_long_in_all_ends_with_an_error(tmp_path: Path) -> None:
-    cache = FakeCache([WRITER.role(), WRITER.text("x"), asyncio.Event()])
-    answer = await guarded(tmp_path, cache, contract(limits=Limits(request_seconds=0.1))).ask(question(stream=True))
-    assert answer.events[-1]["error"]["code"] == "engine_timeout"
-
-
 async def test_a_client_that_leaves_cancels_the_generation(tmp_path: Path) -> None:
     cache = FakeCache([WRITER.role() + WRITER.text("Hello there, you. " * 20), asyncio.Event()])
     guard = guarded(tmp_path, cache)
@@ -409,25 +238,6 @@ async def test_a_client_that_leaves_cancels_the_generation(tmp_path: Path) -> No
         await eventually(lambda: guard.app.drain.in_flight == 0)
     assert await guard.metric('llmops_requests_total{outcome="client_left",revision="r1"}') == 1
     assert cache.commits == []
-
-
-async def test_held_text_leaves_when_its_time_comes_and_not_with_the_next_word(tmp_path: Path) -> None:
-    more = asyncio.Event()
-    cache = FakeCache([WRITER.role(), WRITER.text("Hello there, "), more, *said("you")[1:]])
-    async with asking(guarded(tmp_path, cache), question(stream=True)) as pieces:
-        received = b""
-        async with asyncio.timeout(5):
-            while b"Hello there, " not in received:
-                received += await anext(pieces)
-        more.set()
-        received += b"".join([piece async for piece in pieces])
-    assert events_of(received)[-1] == "[DONE]"
-
-
-async def test_many_events_of_one_read_leave_in_one_write(tmp_path: Path) -> None:
-    cache = FakeCache([b"".join(said(*["word "] * 50))])
-    async with asking(guarded(tmp_path, cache), question(stream=True)) as pieces:
-        assert len([piece async for piece in pieces]) <= 3
 
 
 async def test_when_all_slots_and_places_are_taken_the_next_is_told_to_come_back(tmp_path: Path) -> None:
@@ -462,23 +272,6 @@ async def test_a_rule_that_cannot_run_refuses_and_is_counted(tmp_path: Path, cap
     assert MAIL not in answer.body.decode()
     assert cache.requests == []
     assert await guard.metric('llmops_guard_errors_total{direction="input",revision="r1"}') == 1
-
-
-@pytest.mark.parametrize("stream", [True, False])
-async def test_a_rule_that_cannot_run_on_an_answer_ends_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, stream: bool
-) -> None:
-    def only_output(used: Contract) -> Serving:
-        (served,), (whole,) = with_broken_rules(used).served, build(used).served
-        return Serving(used, (replace(served, policy=replace(served.policy, input=whole.policy.input)),))
-
-    guard = guarded(tmp_path, FakeCache(said("Hello there, you. " * 20)), make=only_output)
-    with caplog.at_level(logging.CRITICAL):
-        answer = await guard.ask(question(stream=stream))
-    error = answer.events[-1]["error"] if stream else answer.error
-    assert error["code"] == "guard_unavailable"
-    assert "Hello" not in answer.body.decode()
-    assert await guard.metric('llmops_guard_errors_total{direction="output",revision="r1"}') == 1
 
 
 async def test_an_open_policy_lets_pass_what_a_rule_could_not_check(
@@ -584,31 +377,6 @@ async def test_callers_are_split_by_weight_and_stay_where_they_are(tmp_path: Pat
     guard.use(contract(Configuration("stable", 50, policy=STRICT), Configuration("canary", 50, policy=STRICT)))
     for user in canary:
         assert (await guard.ask(question(user=f"user-{user}"))).headers["x-llmops-revision"] == "canary"
-
-
-async def test_text_is_not_held_without_rules(tmp_path: Path) -> None:
-    held = asyncio.Event()
-    cache = FakeCache([WRITER.role(), WRITER.text("jane@"), held])
-    used = contract(policy=Policy(stream=StreamWindow(256, 10.0)))
-    async with asking(guarded(tmp_path, cache, used), question(stream=True)) as pieces:
-        received = b""
-        async with asyncio.timeout(5):
-            while b"jane@" not in received:
-                received += await anext(pieces)
-
-
-async def test_a_flood_of_tool_calls_fails_the_answer(tmp_path: Path) -> None:
-    cache = FakeCache([WRITER.role(), *(call_delta(index, "f", "{}") for index in range(300)), *said()[1:]])
-    answer = await guarded(tmp_path, cache).ask()
-    assert (answer.status, answer.error["code"]) == (502, "engine_failed")
-    assert "too many tool calls" in answer.error["message"]
-
-
-async def test_an_endless_answer_is_given_up_when_it_cannot_be_streamed(tmp_path: Path) -> None:
-    cache = FakeCache([WRITER.role(), *[WRITER.text("word " * 50_000)] * 20, asyncio.Event()])
-    answer = await guarded(tmp_path, cache).ask()
-    assert (answer.status, answer.error["code"]) == (502, "engine_failed")
-    assert "stream it" in answer.error["message"]
 
 
 async def test_a_client_that_leaves_the_queue_leaves_its_place(tmp_path: Path) -> None:

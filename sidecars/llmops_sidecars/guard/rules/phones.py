@@ -143,7 +143,7 @@ def _is_date(text: str, groups: list[Group], index: int) -> bool:
     if sizes[0] == 4:  # noqa: PLR2004 - a year
         return sizes[1] <= 2 and sizes[2] <= 2 and int(second.digits) <= MOST_MONTHS  # noqa: PLR2004 - two digits
     low, high = sorted((int(first.digits[:3]), int(second.digits[:3])))
-    return max(sizes[:2]) <= 2 and sizes[2] in {2, 4} and low <= MOST_MONTHS and high <= MOST_DAYS  # noqa: PLR2004
+    return max(sizes[:2]) <= 2 and sizes[2] in {2, 4} and low <= MOST_MONTHS and high <= MOST_DAYS  # noqa: PLR2004 - digits
 
 
 def _is_tied(text: str, start: int) -> bool:
