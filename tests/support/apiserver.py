@@ -113,13 +113,14 @@ class FakeApi:
         self._uid = itertools.count(1)
         self._changed = asyncio.Event()
         self._watches: set[asyncio.Transport] = set()
+        self._runner: web.AppRunner | None = None
         self._kinds = {kind.plural: kind for kind in (*ALL, *_EXTRA)}
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[FakeApi]:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -134,6 +135,12 @@ class FakeApi:
             return f"Bearer {who}"
 
         return Connection(self.url, authorization)
+
+    def connections(self) -> int:
+        """How many connections are open."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        return sum(one.transport is not None for one in self._runner.server.connections)
 
     def fail(self, **options: Any) -> Fault:
         """Let requests fail; see Fault."""

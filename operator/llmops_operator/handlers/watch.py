@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import kopf
 
 from llmops_operator import names
@@ -41,8 +42,9 @@ async def watch(wires: Wires, stop: asyncio.Event) -> None:
     The loop must be its own. kopf's own way to end waits for seconds, so its tasks are simply cancelled.
     """
     asyncio.get_running_loop().set_exception_handler(_tell)
+    sessions: list[aiohttp.ClientSession] = []
     tasks = await kopf.spawn_tasks(
-        registry=_registry(wires),
+        registry=_registry(wires, sessions),
         settings=_settings(),
         standalone=True,
         clusterwide=not wires.settings.namespaces,
@@ -54,6 +56,7 @@ async def watch(wires: Wires, stop: asyncio.Event) -> None:
             task.result()
     finally:
         await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
+        await asyncio.gather(*(session.close() for session in sessions))
 
 
 def _tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -67,11 +70,13 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.wait(tasks, timeout=END_SECONDS)
 
 
-def _registry(wires: Wires) -> kopf.OperatorRegistry:
+def _registry(wires: Wires, sessions: list[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
+    """The handlers; every session that a login opens is noted in `sessions`, to be closed in the end."""
     registry = kopf.OperatorRegistry()
 
     async def login(**_: Any) -> kopf.AiohttpSession:
         session = open_session(wires.connection, lambda _path, _status: wires.heard())
+        sessions.append(session)
         return kopf.AiohttpSession(server=wires.connection.server, aiohttp_session=session)
 
     async def changed(event: Any, body: kopf.Body, **_: Any) -> None:

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import certifi
 import pytest
 import yaml
+from kubernetes.aio.config import incluster_config
 
+from llmops_operator.cluster import connection as module
 from llmops_operator.cluster.connection import Connection, NoCredentialsError, connect, open_session
 from tests.support.apiserver import FakeApi
+
+SERVICE = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 def kubeconfig(path: Path, server: str, user: dict[str, Any]) -> str:
@@ -73,3 +78,27 @@ async def test_credentials_that_cannot_be_renewed_are_a_connection_error() -> No
 
     with pytest.raises((OSError, aiohttp.ClientError)):
         await get(Connection("http://127.0.0.1:1", broken), "/api")
+
+
+async def test_a_kubeconfigs_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
+    token = tmp_path / "token"
+    token.write_text("first", encoding="utf-8")
+    connection = await connect(kubeconfig(tmp_path / "config", "https://server.example", {"tokenFile": str(token)}))
+    assert await connection.authorization() == "Bearer first"
+    token.write_text("second", encoding="utf-8")
+    assert await connection.authorization() == "Bearer second"
+
+
+async def test_a_pods_service_account_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tmp_path / "token"
+    token.write_text("abc", encoding="utf-8")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", certifi.where())
+    monkeypatch.setattr(incluster_config.InClusterConfigLoader.__init__, "__defaults__", (True, SERVICE))
+    connection = await connect(None)
+    assert connection.server == "https://[fd00::1]:443"
+    assert await connection.authorization() == "bearer abc"
+    token.unlink()
+    with pytest.raises(NoCredentialsError, match="token file"):
+        await connect(None)

@@ -132,6 +132,7 @@ async def test_what_kopf_dies_of_is_raised_soon(api: FakeApi, fault: dict[str, A
         api.break_watches()
         await until(lambda: found.ended, "its end", 6)
         await until(lambda: not found.thread.is_alive(), "the thread's end", 2)
+        await until(lambda: not api.connections(), "no connection is left", 2)
 
 
 async def test_it_goes_on_through_lost_connections_and_errors(api: FakeApi) -> None:

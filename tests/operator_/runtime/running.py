@@ -82,6 +82,13 @@ async def settled(api: FakeApi, seconds: float = 10.0) -> None:
     await until(lambda: condition(api, "Ready"), "a status", seconds)
 
 
+async def at_rest(api: FakeApi) -> None:
+    """Wait until nothing has been written for a while."""
+    async with asyncio.timeout(15):
+        while await quiet(api, 0.4):
+            pass
+
+
 async def quiet(api: FakeApi, seconds: float = 0.7) -> list[Logged]:
     """The writes of the next so many seconds."""
     before = len(api.log)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.operator_.runtime.running import (
     NAMESPACE,
+    at_rest,
     condition,
     deployment,
     missing,
@@ -42,7 +43,7 @@ async def test_it_recovers_from_an_api_server_that_fails(api: FakeApi, fault: di
         await until(lambda: broken.seen >= 3 or broken.times == 0, "the fault was met", 20)
         broken.clear()
         await settled(api, RECOVERY_SECONDS)
-        await quiet(api)
+        await at_rest(api)
         assert await quiet(api) == []
     assert condition(api, "Stalled") is None
 
@@ -137,7 +138,7 @@ async def test_the_other_takes_over_when_the_leader_is_cut_off(api: FakeApi) -> 
             api.put(deployment())
             await settled(api)
             cut.clear()
-            await quiet(api)
+            await at_rest(api)
             assert {one.who for one in api.writes(since=before)} == {"second"}
 
 

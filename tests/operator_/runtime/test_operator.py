@@ -11,6 +11,7 @@ from llmops_operator.settings import Settings
 from tests.operator_.runtime.running import (
     CHILDREN,
     NAMESPACE,
+    at_rest,
     condition,
     deployment,
     missing,
@@ -28,7 +29,7 @@ async def test_children_come_and_then_nothing_is_written(api: FakeApi) -> None:
     async with running(api):
         await settled(api)
         await until(lambda: condition(api, "Ready"), "a condition")
-        await quiet(api)
+        await at_rest(api)
         assert await quiet(api) == []
         api.edit("LLMDeployment", NAMESPACE, "chat", {"metadata": {"annotations": {"team.example/touch": "1"}}})
         assert await quiet(api) == []
@@ -101,7 +102,7 @@ async def test_a_broken_spec_is_stalled_and_touches_nothing(api: FakeApi) -> Non
     api.put(deployment())
     async with running(api):
         await settled(api)
-        await quiet(api)
+        await at_rest(api)
         before = len(api.log)
         api.edit("LLMDeployment", NAMESPACE, "chat", {"spec": {"replicas": "many"}})
         stalled = await until(lambda: condition(api, "Stalled"), "stalled")
@@ -124,7 +125,7 @@ async def test_deletion_takes_everything_and_is_never_fought(api: FakeApi) -> No
     api.put(deployment())
     async with running(api):
         await settled(api)
-        await quiet(api)
+        await at_rest(api)
         before = len(api.log)
         api.remove("LLMDeployment", NAMESPACE, "chat")
         assert await quiet(api) == []
@@ -139,7 +140,7 @@ async def test_only_the_named_namespaces_are_watched(api: FakeApi) -> None:
     api.put(elsewhere)
     async with running(api, settings=Settings(namespaces=(NAMESPACE,))):
         await settled(api)
-        await quiet(api)
+        await at_rest(api)
     assert api.find("Deployment", "team-b", "chat") is None
     listed = {one.path for one in api.log if one.method == "GET" and "llmdeployments" in one.path}
     assert not [path for path in listed if f"/namespaces/{NAMESPACE}/" not in path]
