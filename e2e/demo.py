@@ -63,7 +63,8 @@ NEXT = f"""
 
    eval "$(python3 -m e2e.cluster env)"                # kubectl and helm for this cluster
    kubectl get crds | grep llmops; kubectl explain llmdeployment.spec --recursive
-   kubectl apply --server-side --force-conflicts -n {NAMESPACE} -f examples/quickstart; kubectl get llmd -n {NAMESPACE} -w
+   kubectl apply --server-side --force-conflicts -n {NAMESPACE} -f examples/quickstart
+   kubectl get llmd -n {NAMESPACE} -w
    kubectl logs -n llmops-system deployment/llmops-operator
 
 {BOLD}How to take it down{PLAIN}
