@@ -32,6 +32,7 @@ from llmops_sidecars.contract.policy import (
     PiiRule,
     Policy,
     Rule,
+    RuleModel,
     SecretsRule,
     StreamWindow,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "PiiRule",
     "Policy",
     "Rule",
+    "RuleModel",
     "SecretsRule",
     "StreamWindow",
     "Template",

@@ -8,10 +8,13 @@ from msgspec import Struct
 
 
 class Action(StrEnum):
-    """What happens to a request or an answer in which a rule finds something."""
+    """What happens to a request or an answer in which a rule finds something; from weak to strong."""
 
-    BLOCK = "Block"
+    REPORT = "Report"
+    GENERALISE = "Generalise"
+    HASH = "Hash"
     MASK = "Mask"
+    BLOCK = "Block"
 
 
 class OnError(StrEnum):
@@ -19,6 +22,12 @@ class OnError(StrEnum):
 
     CLOSED = "Closed"
     OPEN = "Open"
+
+
+class RuleModel(Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", kw_only=True):
+    """What all rules have. `on_error`: the policy's when there is none."""
+
+    on_error: OnError | None = None
 
 
 class PiiEntity(StrEnum):
@@ -31,14 +40,14 @@ class PiiEntity(StrEnum):
     IP_ADDRESS = "IPAddress"
 
 
-class PiiRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="pii"):
+class PiiRule(RuleModel, frozen=True, tag="pii"):
     """Personal data of the given kinds."""
 
     entities: tuple[PiiEntity, ...] = tuple(PiiEntity)
     action: Action = Action.MASK
 
 
-class SecretsRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="secrets"):
+class SecretsRule(RuleModel, frozen=True, tag="secrets"):
     """Keys and tokens of known shapes, private keys, passwords in connection strings."""
 
     action: Action = Action.BLOCK
@@ -52,7 +61,7 @@ class Pattern(Struct, frozen=True, forbid_unknown_fields=True):
     action: Action = Action.BLOCK
 
 
-class PatternsRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="patterns"):
+class PatternsRule(RuleModel, frozen=True, tag="patterns"):
     """Expressions of the policy's author."""
 
     patterns: tuple[Pattern, ...]

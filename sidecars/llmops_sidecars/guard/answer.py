@@ -9,7 +9,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from llmops_sidecars.guard.policy import CompiledPolicy
+import msgspec
+
+from llmops_sidecars.guard.policy import CompiledPolicy, Rules
+from llmops_sidecars.guard.vault import Restorer, Vault
 from llmops_sidecars.guard.window import Release, WholeText, Window
 from llmops_sidecars.openai.answers import Chunk, Delta, FunctionDelta, ToolCallDelta, Usage
 from llmops_sidecars.openai.errors import engine_failed
@@ -30,22 +33,28 @@ MOST_TEXTS = 256
 
 
 class GuardedAnswer:
-    """One answer. `counts` are findings by rule and action, `errors` checks that could not run.
+    """One answer. `counts` are findings by rule, kind and action, `errors` rules that could not run.
 
-    `streams`: texts leave through windows, as they come; otherwise each is judged whole, at its end.
+    `streams`: texts leave through windows, as they come, unless a rule wants to see them whole; otherwise each is
+    judged at its end. What the request's `vault` holds becomes its values again as it leaves. `rules`: the policy's for
+    answers, bound to this request.
     """
 
-    def __init__(self, policy: CompiledPolicy, *, streams: bool) -> None:
+    def __init__(
+        self, policy: CompiledPolicy, *, streams: bool, rules: Rules | None = None, vault: Vault | None = None
+    ) -> None:
         """Start empty."""
-        self._policy, self._streams = policy, streams
+        self._rules, self._bounds = policy.output if rules is None else rules, policy.stream
+        self._streams, self._vault = streams, vault
         self._windows: dict[Slot, Window | WholeText] = {}
+        self._restorers: dict[Slot, Restorer] = {}
         self._characters = 0
         self.created = int(time.time())
         self.blocked_by: str | None = None
         self.finish_reason: str | None = None
         self.usage = Usage()
-        self.counts: Counter[tuple[str, str]] = Counter()
-        self.errors = 0
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.errors: Counter[str] = Counter()
 
     @property
     def due(self) -> float | None:
@@ -72,7 +81,9 @@ class GuardedAnswer:
 
     def flush(self) -> list[Delta]:
         """The answer is whole: what is left."""
-        return [delta for slot, window in self._windows.items() for delta in self._take(slot, window.flush())]
+        taken = [delta for slot, window in self._windows.items() for delta in self._take(slot, window.flush())]
+        left = [(slot, restorer.flush()) for slot, restorer in self._restorers.items() if self.blocked_by is None]
+        return [*taken, *(_delta(slot, text) for slot, text in left if text)]
 
     def _add(self, slot: Slot, text: str, head: Delta | None, now: float) -> list[Delta]:
         if self.blocked_by is not None:
@@ -95,18 +106,26 @@ class GuardedAnswer:
         if slot not in self._windows:
             if len(self._windows) >= MOST_TEXTS:
                 raise engine_failed("The model's answer has too many tool calls.")
-            rules = self._policy.output
-            self._windows[slot] = Window(rules, self._policy.stream) if self._streams else WholeText(rules)
+            held = not self._streams or self._rules.whole
+            self._windows[slot] = WholeText(self._rules) if held else Window(self._rules, self._bounds)
         return self._windows[slot]
 
     def _take(self, slot: Slot, release: Release) -> list[Delta]:
         if self.blocked_by is not None:
             return []
         self.counts.update(release.counts)
-        self.errors += release.errors
+        self.errors.update(release.errors)
         if release.blocked_by is not None:
             self.blocked_by, self.finish_reason = release.blocked_by, CONTENT_FILTER
-        return [_delta(slot, release.text)] if release.text else []
+        text = self._restored(slot, release.text)
+        return [_delta(slot, text)] if text else []
+
+    def _restored(self, slot: Slot, text: str) -> str:
+        if self._vault is None or self._vault.empty:
+            return text
+        if slot not in self._restorers:
+            self._restorers[slot] = Restorer(self._vault, _json_text if slot[0] == "arguments" else str)
+        return self._restorers[slot].push(text)
 
 
 def _texts(delta: Delta) -> list[tuple[Slot, str, Delta | None]]:
@@ -123,6 +142,11 @@ def _texts(delta: Delta) -> list[tuple[Slot, str, Delta | None]]:
         if function.arguments:
             found.append((("arguments", call.index), function.arguments, None))
     return found
+
+
+def _json_text(value: str) -> str:
+    """A value as it stands inside a JSON string."""
+    return msgspec.json.encode(value).decode()[1:-1]
 
 
 def _delta(slot: Slot, text: str) -> Delta:

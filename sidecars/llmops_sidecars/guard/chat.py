@@ -14,7 +14,8 @@ from functools import partial
 import msgspec
 
 from llmops_sidecars.guard.answer import GuardedAnswer
-from llmops_sidecars.guard.coverage import checked
+from llmops_sidecars.guard.coverage import checked, texts
+from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.prompt import templated
 from llmops_sidecars.guard.readiness import Readiness
@@ -22,11 +23,10 @@ from llmops_sidecars.guard.record import ANONYMOUS, HIT, Record, begin
 from llmops_sidecars.guard.reply import Reply
 from llmops_sidecars.guard.serving import Served, Serving, choose
 from llmops_sidecars.guard.upstream import OK, commit, opened, refusal
-from llmops_sidecars.guard.verdict import RuleError, judge
+from llmops_sidecars.guard.verdict import RuleError
 from llmops_sidecars.openai.chat import ChatRequest, StreamOptions, decode_request
 from llmops_sidecars.openai.errors import (
     ApiError,
-    content_blocked,
     engine_timeout,
     guard_unavailable,
     internal_error,
@@ -129,24 +129,27 @@ class Chat:
         served = choose(serving, _caller(request, record))
         record.revision = served.configuration.revision
         prepared = partial(self._prepared, request, served, record)
-        forwarded = await asyncio.to_thread(prepared) if len(body) >= THREAD_BYTES else prepared()
+        forwarded, inspection = await asyncio.to_thread(prepared) if len(body) >= THREAD_BYTES else prepared()
+        await inspection.asked()
         headers, limits = _internal_headers(scope, served, record), serving.contract.limits
         async with opened(self._downstream, headers, forwarded, limits) as response:
             record.cache = response.headers.get("x-llmops-cache", "")
             if response.status != OK:
                 raise await refusal(response)
-            answer = GuardedAnswer(served.policy, streams=request.streams)
+            answer = GuardedAnswer(
+                served.policy, streams=request.streams, rules=inspection.output, vault=inspection.vault
+            )
             token, passed = partial(self._token, record), partial(self._passed, record)
             reply = Reply(answer, serving.contract.model, record, limits, sender, self._clock, token, passed)
             try:
                 await (reply.stream(response, usage=request.wants_usage) if request.streams else reply.whole(response))
             except RuleError as error:
-                record.errors["output"] += 1
+                record.found("output", {}, (error.rule,))
                 raise guard_unavailable() from error
             finally:
                 _account(record, answer)
 
-    def _prepared(self, request: ChatRequest, served: Served, record: Record) -> bytes:
+    def _prepared(self, request: ChatRequest, served: Served, record: Record) -> tuple[bytes, Inspection]:
         """The request as the cache gets it: template rendered, texts checked, always streaming, without its user."""
         started = self._clock()
         request, template = templated(request, served)
@@ -155,8 +158,10 @@ class Chat:
         record.render_seconds = rendered - started
         usage = StreamOptions(include_usage=True)
         request = msgspec.structs.replace(request, stream=True, stream_options=usage, n=None, user=None)
+        inspection = Inspection(served.policy, context_of(request, template), record)
         try:
-            return msgspec.json.encode(checked(request, partial(_check, served, record)))
+            inspection.size(len(request.messages), partial(texts, request))
+            return msgspec.json.encode(checked(request, inspection.text)), inspection
         finally:
             record.check_seconds = self._clock() - rendered
             self._metrics.check.labels(record.revision).observe(record.check_seconds)
@@ -192,26 +197,9 @@ class Chat:
         self._admission.resize(limits.concurrent_requests, limits.queued_requests)
 
 
-def _check(served: Served, record: Record, text: str) -> str:
-    """One text of the request through the input rules; raises ApiError when it must not pass."""
-    try:
-        verdict = judge(text, served.policy.input)
-    except RuleError as error:
-        record.errors["input"] += 1
-        raise guard_unavailable() from error
-    record.errors["input"] += verdict.errors
-    for (rule, action), count in verdict.counts.items():
-        record.findings[rule, "input", action] += count
-    if verdict.blocked_by is not None:
-        raise content_blocked(verdict.blocked_by)
-    return verdict.text
-
-
 def _account(record: Record, answer: GuardedAnswer) -> None:
     record.usage = answer.usage
-    record.errors["output"] += answer.errors
-    for (rule, action), count in answer.counts.items():
-        record.findings[rule, "output", action] += count
+    record.found("output", answer.counts, answer.errors.elements())
     if answer.blocked_by is not None:
         record.outcome = "answer_blocked"
 
@@ -238,7 +226,7 @@ def _internal_headers(scope: Scope, served: Served, record: Record) -> Headers:
 
 def _cache_control(scope: Scope, record: Record) -> str:
     """What the caller asks for, as far as it is known here; a prompt in which something was found is not kept."""
-    if record.findings:
+    if record.acted_on:
         return "no-store"
     asked = {part.strip().lower() for part in (header(scope, b"cache-control") or "").split(",")}
     return ", ".join(sorted(asked & {"no-store", "no-cache"}))

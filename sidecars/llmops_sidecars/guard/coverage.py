@@ -55,6 +55,18 @@ def checked(request: ChatRequest, check: Callable[[str], str]) -> dict[str, Any]
     return {"model": request.model} | mapped
 
 
+def texts(request: ChatRequest) -> list[str]:
+    """All texts that `checked` would show to the rules."""
+    seen: list[str] = []
+
+    def note(text: str) -> str:
+        seen.append(text)
+        return text
+
+    checked(request, note)
+    return seen
+
+
 def _mapped(value: Any, check: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return check(value)

@@ -56,7 +56,7 @@ class GuardMetrics:
             "llmops_guard_verdicts", "Findings.", ["revision", "rule", "direction", "action"], registry=registry
         )
         self.errors = Counter(
-            "llmops_guard_errors", "Checks that could not run.", ["revision", "direction"], registry=registry
+            "llmops_guard_errors", "Checks that could not run.", ["revision", "rule", "direction"], registry=registry
         )
         self.cache = Counter(
             "llmops_answers", "Answers by what the cache did.", ["revision", "cache"], registry=registry

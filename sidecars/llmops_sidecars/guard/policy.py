@@ -1,32 +1,64 @@
-"""A policy, made for use: its rules compiled once, for every request."""
+"""A policy, made for use: its rules made once, for every request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import re2
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from llmops_sidecars.contract import (
     ContractError,
-    OnError,
-    Pattern,
     PatternsRule,
     PiiRule,
     Policy,
     Rule,
+    RuleModel,
+    SecretsRule,
     StreamWindow,
 )
 from llmops_sidecars.guard.rules import patterns, pii, secrets
-from llmops_sidecars.guard.rules.finding import Find
-from llmops_sidecars.guard.rules.scan import options
+from llmops_sidecars.guard.rules.finding import Check, Context
+
+MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
+    PiiRule: pii.make,
+    SecretsRule: secrets.make,
+    PatternsRule: patterns.make,
+}
+"""From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of one direction, and what happens when one of them cannot run."""
+    """The rules of one direction."""
 
-    find: tuple[Find, ...] = ()
-    on_error: OnError = OnError.CLOSED
+    checks: tuple[Check, ...] = ()
+
+    def bound(self, context: Context) -> Rules:
+        """The rules for one request."""
+        if not any(check.bind for check in self.checks):
+            return self
+        return Rules(tuple(_bound(check, context) for check in self.checks))
+
+    @cached_property
+    def measuring(self) -> tuple[Check, ...]:
+        """Those that look at whole requests."""
+        return tuple(check for check in self.checks if check.measure is not None)
+
+    @cached_property
+    def asking(self) -> tuple[Check, ...]:
+        """Those that ask somebody."""
+        return tuple(check for check in self.checks if check.ask is not None)
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether an answer has to be complete before anything of it can be checked."""
+        return any(check.whole or check.ask is not None for check in self.checks)
+
+    @cached_property
+    def context(self) -> int:
+        """How many characters before new text the rules want to see."""
+        return max((check.context for check in self.checks), default=0)
 
 
 @dataclass(frozen=True)
@@ -40,28 +72,22 @@ class CompiledPolicy:
 
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
-    """Compile; raises ContractError that names the pattern which cannot be used."""
+    """Compile; raises ContractError that names the rule which cannot be used."""
     return CompiledPolicy(
         version=policy.version,
-        input=Rules(tuple(_compile(rule, policy) for rule in policy.input), policy.on_error),
-        output=Rules(tuple(_compile(rule, policy) for rule in policy.output), policy.on_error),
+        input=Rules(tuple(_made(rule, policy) for rule in policy.input)),
+        output=Rules(tuple(_made(rule, policy) for rule in policy.output)),
         stream=policy.stream,
     )
 
 
-def _compile(rule: Rule, policy: Policy) -> Find:
-    if isinstance(rule, PiiRule):
-        return pii.make(rule)
-    if not isinstance(rule, PatternsRule):
-        return secrets.make(rule)
-    for pattern in rule.patterns:
-        _require_usable(pattern, policy)
-    return patterns.make(rule)
-
-
-def _require_usable(pattern: Pattern, policy: Policy) -> None:
+def _made(rule: Rule, policy: Policy) -> Check:
     try:
-        re2.compile(pattern.expression, options())
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
-        raise ContractError(f"policy {policy.name!r}, pattern {pattern.name!r}: RE2 refuses it: {reason}") from error
+        check = MAKERS[type(rule)](rule)
+    except ValueError as error:
+        raise ContractError(f"policy {policy.name!r}, {error}") from error
+    return replace(check, on_error=rule.on_error or policy.on_error)
+
+
+def _bound(check: Check, context: Context) -> Check:
+    return check if check.bind is None else replace(check, find=check.bind(context))

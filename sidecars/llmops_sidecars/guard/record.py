@@ -7,9 +7,11 @@ import logging
 import re
 import uuid
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmops_sidecars.contract import Action
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.proxy.asgi import Scope, header
@@ -74,10 +76,10 @@ class Record:
     """Whether all of the answer has been given to the server: a client may leave then."""
     cache: str = ""
     usage: Usage = field(default_factory=Usage)
-    findings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Findings by rule, direction (input or output) and action."""
-    errors: Counter[str] = field(default_factory=Counter)
-    """Checks that could not run, by direction."""
+    findings: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Findings by rule, kind, direction (input or output) and action."""
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Checks that could not run, by rule and direction."""
     queue_seconds: float = 0.0
     render_seconds: float = 0.0
     check_seconds: float = 0.0
@@ -110,6 +112,17 @@ class Record:
             metrics.inter_token.labels(self.revision).observe(now - self.last_token)
         self.last_token = now
 
+    @property
+    def acted_on(self) -> bool:
+        """Whether a finding did more than being reported."""
+        return any(action != Action.REPORT for *_, action in self.findings)
+
+    def found(self, direction: str, counts: Mapping[tuple[str, str, str], int], errors: Iterable[str]) -> None:
+        """Take over what was found in one direction, by rule, kind and action, and which rules could not run."""
+        for (rule, kind, action), count in counts.items():
+            self.findings[rule, kind, direction, action] += count
+        self.errors.update((rule, direction) for rule in errors)
+
     def write(self, now: float, metrics: GuardMetrics) -> None:
         """Count it, and write the line."""
         self.outcome = self.outcome if self.outcome in OUTCOMES else "other"
@@ -117,10 +130,10 @@ class Record:
         metrics.seconds.labels(self.revision).observe(now - self.started)
         metrics.tokens.labels(self.revision, "input").inc(self.usage.prompt_tokens)
         metrics.tokens.labels(self.revision, "output").inc(self.usage.completion_tokens)
-        for (rule, direction, action), count in self.findings.items():
+        for (rule, _, direction, action), count in self.findings.items():
             metrics.verdicts.labels(self.revision, rule, direction, action).inc(count)
-        for direction, count in self.errors.items():
-            metrics.errors.labels(self.revision, direction).inc(count)
+        for (rule, direction), count in self.errors.items():
+            metrics.errors.labels(self.revision, rule, direction).inc(count)
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
         _log.info("request", extra=self._line(now))
@@ -140,8 +153,8 @@ class Record:
             "input_tokens": self.usage.prompt_tokens,
             "output_tokens": self.usage.completion_tokens,
             "verdicts": [
-                {"rule": rule, "direction": direction, "action": action, "count": count}
-                for (rule, direction, action), count in sorted(self.findings.items())
+                {"rule": rule, "kind": kind, "direction": direction, "action": action, "count": count}
+                for (rule, kind, direction, action), count in sorted(self.findings.items())
             ],
             "queue_ms": _milliseconds(self.queue_seconds),
             "first_token_ms": first,

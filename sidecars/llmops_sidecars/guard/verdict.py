@@ -1,4 +1,4 @@
-"""From findings to a verdict: a block wins, the rest is masked, what overlaps is one place."""
+"""From findings to a verdict: a block wins, the rest is replaced, overlaps are one place under the strongest action."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ from itertools import takewhile
 from llmops_sidecars.contract import Action, OnError
 from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.rules import patterns
-from llmops_sidecars.guard.rules.finding import Finding
-from llmops_sidecars.guard.rules.scan import plain
+from llmops_sidecars.guard.rules.finding import STRENGTH, Check, Finding, Size
+from llmops_sidecars.guard.rules.forms import Form, forms
+from llmops_sidecars.guard.vault import Vault
+
+Counts = Mapping[tuple[str, str, str], int]
+"""Findings by rule, kind and action."""
 
 _log = logging.getLogger(__name__)
 
 
 class RuleError(Exception):
-    """A rule could not run, and the policy refuses then."""
+    """A rule could not run, and the policy refuses then; `rule` is its name."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What all rules found in one text: in order, apart from each other. `errors` counts rules that could not run."""
+    """What all rules found in one text: `places` in order and apart, `reported` beside them. `errors` names rules."""
 
     places: tuple[Finding, ...] = ()
-    errors: int = 0
+    reported: tuple[Finding, ...] = ()
+    errors: tuple[str, ...] = ()
 
     @property
     def blocking(self) -> Finding | None:
@@ -36,41 +45,79 @@ class Findings:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A text after its check; it prints without it. After a block, the text is what stood before the finding.
-
-    `counts` are findings by rule and action.
-    """
+    """A text after its check; it prints without it. After a block, the text is what stood before the finding."""
 
     text: str = field(repr=False)
     blocked_by: str | None
-    counts: Mapping[tuple[str, str], int]
-    errors: int
+    counts: Counts
+    errors: tuple[str, ...] = ()
 
 
-def judge(text: str, rules: Rules) -> Verdict:
-    """Check one whole text; raises RuleError when a rule fails and the policy is closed."""
-    findings = examine(text, rules)
+def judge(text: str, rules: Rules, vault: Vault | None = None) -> Verdict:
+    """Check one whole text; raises RuleError when a rule cannot run and has to."""
+    return decide(text, examine(text, rules), vault)
+
+
+def decide(text: str, findings: Findings, vault: Vault | None = None) -> Verdict:
+    """The verdict that findings are."""
     blocking = findings.blocking
     passing = tuple(takewhile(lambda place: place is not blocking, findings.places))
-    masked = mask(text if blocking is None else text[: blocking.start], passing)
-    return Verdict(masked, name(blocking) if blocking else None, count(findings.places), findings.errors)
+    masked = mask(text if blocking is None else text[: blocking.start], passing, vault)
+    counts = count((*findings.places, *findings.reported))
+    return Verdict(masked, name(blocking) if blocking else None, counts, findings.errors)
 
 
 def examine(text: str, rules: Rules) -> Findings:
-    """Run all rules over a text, as it is and in its plain form."""
-    forms = {text, plain(text)} if rules.find else set()
+    """Run all rules over all forms of a text; raises RuleError."""
+    looked_at = forms(text) if rules.checks else []
     found: set[Finding] = set()
-    errors = 0
-    for find in rules.find:
+    errors: list[str] = []
+    for check in rules.checks:
         try:
-            for form in forms:
-                found.update(find(form))
-        except Exception as error:
-            _log.exception("a rule could not run")
-            if rules.on_error is OnError.CLOSED:
-                raise RuleError from error
-            errors += 1
-    return Findings(_apart(found), errors)
+            for form in looked_at:
+                found.update(_found(check, form))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
+            errors.append(failed(check, error))
+    return gathered(found, errors)
+
+
+def measure(size: Size, rules: Rules) -> Findings:
+    """Run the checks of whole requests; raises RuleError."""
+    found: set[Finding] = set()
+    errors: list[str] = []
+    for check in rules.measuring:
+        try:
+            found.update(check.measure(size) if check.measure else ())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
+            errors.append(failed(check, error))
+    return gathered(found, errors)
+
+
+async def ask(text: str, rules: Rules) -> Findings:
+    """Run the checks that ask somebody; raises RuleError."""
+    found: set[Finding] = set()
+    errors: list[str] = []
+    for check in rules.asking:
+        try:
+            found.update(await check.ask(text) if check.ask else ())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
+            errors.append(failed(check, error))
+    return gathered(found, errors)
+
+
+def failed(check: Check, error: Exception) -> str:
+    """Tell that a rule could not run, without any text; its name, or RuleError where it has to run."""
+    _log.error("a rule could not run", extra={"rule": check.rule, "error": type(error).__name__, "at": _place(error)})
+    if check.on_error is OnError.CLOSED:
+        raise RuleError(check.rule) from error
+    return check.rule
+
+
+def gathered(found: Iterable[Finding], errors: Iterable[str] = ()) -> Findings:
+    """Findings of any order, in order: those that only report apart from those that do something."""
+    everything = sorted(found)
+    acting = (one for one in everything if one.action is not Action.REPORT)
+    return Findings(_apart(acting), tuple(one for one in everything if one.action is Action.REPORT), tuple(errors))
 
 
 def name(finding: Finding) -> str:
@@ -78,24 +125,38 @@ def name(finding: Finding) -> str:
     return finding.kind if finding.rule == patterns.RULE else finding.rule
 
 
-def mask(text: str, places: Iterable[Finding]) -> str:
+def mask(text: str, places: Iterable[Finding], vault: Vault | None = None) -> str:
     """The text with every finding's label in its place; the findings are in order and apart."""
     pieces, end = [], 0
     for finding in places:
-        pieces += [text[end : finding.start], finding.label]
+        label = vault.placeholder(finding, text) if vault and finding.unmask else finding.label
+        pieces += [text[end : finding.start], label]
         end = finding.end
     return "".join([*pieces, text[end:]])
 
 
-def count(places: Iterable[Finding]) -> Counter[tuple[str, str]]:
-    """Findings by rule and action."""
-    return Counter((finding.rule, finding.action.value) for finding in places)
+def count(places: Iterable[Finding]) -> Counter[tuple[str, str, str]]:
+    """Findings by rule, kind and action."""
+    return Counter((finding.rule, finding.kind, finding.action.value) for finding in places)
+
+
+def _found(check: Check, form: Form) -> Iterable[Finding]:
+    found = check.find(form.text)
+    return found if form.places is None and form.piece is None else map(form.back, found)
+
+
+def _place(error: Exception) -> str:
+    """Where in our own code an error was raised: its message could repeat the text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}"
 
 
 def _apart(found: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings that overlap become one that covers them all, so that no rest of a shorter one is left."""
     kept: list[Finding] = []
-    for one in sorted(found):
+    for one in found:
         if kept and one.start < kept[-1].end:
             kept[-1] = _joined(kept[-1], one)
         else:
@@ -104,6 +165,6 @@ def _apart(found: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _joined(first: Finding, second: Finding) -> Finding:
-    """Both places under the name of the one that blocks, else of the longer one, else of the first."""
-    better = max((first, second), key=lambda one: (one.action is Action.BLOCK, one.end - one.start, one is first))
+    """Both places under the name of the one with the stronger action, else of the longer one, else of the first."""
+    better = max((first, second), key=lambda one: (STRENGTH[one.action], one.end - one.start, one is first))
     return replace(better, start=first.start, end=max(first.end, second.end))

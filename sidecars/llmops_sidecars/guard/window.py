@@ -3,11 +3,12 @@
     context (released) | held: checked, may still become part of something | arriving
                        ^ cut                                               ^ end
 
-The cut moves right for two reasons: at most `hold_back_characters` are held, and for `hold_back_seconds` at most.
-Age moves it no further than the tail, which may be the beginning of something (a word, a number, an account in groups
-that touches the end); number does, but for what has been found: that is held until it has ended, since its mask is all
-that will ever leave of it. What ends in the tail is not certain yet: a card number may turn out to be a longer number.
-Masks are put in before release. After a block nothing leaves any more.
+The context is at least 64 characters, more where a rule wants it. The cut moves right for two reasons: at most
+`hold_back_characters` are held, and for `hold_back_seconds` at most. Age moves it no further than the tail, which may
+be the beginning of something (a word, a number, an account in groups that touches the end); number does, but for what
+has been found: that is held until it has ended, since its mask is all that will ever leave of it. What ends in the tail
+is not certain yet: a card number may turn out to be a longer number. Masks are put in before release. After a block
+nothing leaves any more.
 
 An author's pattern of several words is seen whole as long as the words come within `hold_back_seconds`: the first ones
 are released then, without what follows.
@@ -16,7 +17,7 @@ are released then, without what follows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import re2
@@ -26,10 +27,10 @@ from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.rules.addresses import LETTERS
 from llmops_sidecars.guard.rules.finding import Finding
 from llmops_sidecars.guard.rules.scan import options, plain
-from llmops_sidecars.guard.verdict import count, examine, judge, mask, name
+from llmops_sidecars.guard.verdict import Counts, count, decide, examine, mask, name
 
 CONTEXT = 64
-"""Characters of released text that rules still see, for word boundaries and what began there."""
+"""Characters of released text that rules see at least, for word boundaries and what began there."""
 
 LEAST_TAIL = 64
 """Characters of a tail that are held even when fewer would be: a phone number, an account, most addresses."""
@@ -41,7 +42,7 @@ TAIL = re2.compile(
     rf"(?:-----BEGIN[A-Z0-9 ]{{0,40}}-{{0,5}}"
     rf"|\b[A-Za-z]{{2}}\d{{2}}[A-Za-z0-9 \-]{{0,44}}"
     r"|[+(\d][\d ().\-/\t]{0,40}"
-    rf"|[!-~\d{LETTERS}]+)$",
+    rf"|[!-~\d{LETTERS}\p{{Cf}}\p{{Mn}}]+)$",
     options(),
 )
 """What the end of a text may be the beginning of: a private key, an IBAN or a number in groups, a word."""
@@ -53,8 +54,8 @@ class Release:
 
     text: str = field(default="", repr=False)
     blocked_by: str | None = None
-    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    errors: int = 0
+    counts: Counts = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
 
 
 class Window:
@@ -64,6 +65,7 @@ class Window:
         """Start empty."""
         self._rules, self._bounds = rules, bounds
         self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL)
+        self._most_context = max(CONTEXT, rules.context)
         self._context, self._held = "", ""
         self._arrivals: deque[tuple[float, int]] = deque()
         self._aged = 0
@@ -83,7 +85,7 @@ class Window:
         """Take more text, or none, to let time do its work; raises RuleError, which is the window's end."""
         if self._blocked_by is not None:
             return Release(blocked_by=self._blocked_by)
-        if not self._rules.find:
+        if not self._rules.checks:
             return Release(text)
         if text:
             self._held += text
@@ -126,12 +128,13 @@ class Window:
         places = [_moved(place, before) for place in findings.places if place.end > before]
         cut, blocking = self._decide(cut, settled, places)
         leaving = [place for place in places if place.end <= cut and place is not blocking]
+        reported = [place for place in findings.reported if before < place.end <= before + cut]
         text = mask(self._held[:cut], leaving)
         self._drop(cut)
         if blocking is not None:
             self._blocked_by = name(blocking)
             leaving.append(blocking)
-        return Release(text, self._blocked_by, count(leaving), findings.errors)
+        return Release(text, self._blocked_by, count((*leaving, *reported)), findings.errors)
 
     def _decide(self, cut: int, settled: int, places: Sequence[Finding]) -> tuple[int, Finding | None]:
         """Where to cut so that no finding is cut in two, and what blocks, if something does."""
@@ -147,7 +150,7 @@ class Window:
 
     def _drop(self, cut: int) -> None:
         """Forget what has left, but for the context."""
-        self._context = (self._context + self._held[:cut])[-CONTEXT:]
+        self._context = (self._context + self._held[:cut])[-self._most_context :]
         self._held = self._held[cut:]
         self._aged = max(self._aged - cut, 0)
         while cut > 0 and self._arrivals:
@@ -177,7 +180,7 @@ class WholeText:
         text, self._pieces = "".join(self._pieces), []
         if not text:
             return Release()
-        verdict = judge(text, self._rules)
+        verdict = decide(text, examine(text, self._rules))
         return Release(verdict.text, verdict.blocked_by, verdict.counts, verdict.errors)
 
 

@@ -28,7 +28,8 @@ from llmops_sidecars.contract import (
     encode,
 )
 from llmops_sidecars.guard.app import GuardApp
-from llmops_sidecars.guard.rules.finding import Finding
+from llmops_sidecars.guard.policy import Rules
+from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.serving import Served, Serving, build
 from llmops_sidecars.openai.answers import Delta, Usage
 from llmops_sidecars.openai.events import DONE, STREAM_HEADERS, ChunkWriter
@@ -203,8 +204,9 @@ def with_broken_rules(used: Contract) -> Serving:
 
 
 def _broken(served: Served) -> Served:
-    rules = {name: replace(getattr(served.policy, name), find=(_raise,)) for name in ("input", "output")}
-    return replace(served, policy=replace(served.policy, **rules))
+    on_error = served.configuration.policy.on_error
+    broken = Rules((Check("broken", _raise, on_error=on_error),))
+    return replace(served, policy=replace(served.policy, input=broken, output=broken))
 
 
 def _raise(_text: str) -> list[Finding]:

@@ -229,7 +229,7 @@ async def test_a_rule_that_cannot_run_on_an_answer_ends_it(
     error = answer.events[-1]["error"] if stream else answer.error
     assert error["code"] == "guard_unavailable"
     assert "Hello" not in answer.body.decode()
-    assert await guard.metric('llmops_guard_errors_total{direction="output",revision="r1"}') == 1
+    assert await guard.metric('llmops_guard_errors_total{direction="output",revision="r1",rule="broken"}') == 1
 
 
 async def test_text_is_not_held_without_rules(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ async def test_a_rule_that_cannot_run_refuses_and_is_counted(tmp_path: Path, cap
     assert (answer.status, answer.error["code"]) == (503, "guard_unavailable")
     assert MAIL not in answer.body.decode()
     assert cache.requests == []
-    assert await guard.metric('llmops_guard_errors_total{direction="input",revision="r1"}') == 1
+    assert await guard.metric('llmops_guard_errors_total{direction="input",revision="r1",rule="broken"}') == 1
 
 
 async def test_an_open_policy_lets_pass_what_a_rule_could_not_check(
@@ -281,7 +281,7 @@ async def test_an_open_policy_lets_pass_what_a_rule_could_not_check(
     guard = guarded(tmp_path, FakeCache(said("Hello")), used, make=with_broken_rules)
     with caplog.at_level(logging.CRITICAL):
         assert (await guard.ask()).status == 200
-    assert await guard.metric('llmops_guard_errors_total{direction="input",revision="r1"}') == 1
+    assert await guard.metric('llmops_guard_errors_total{direction="input",revision="r1",rule="broken"}') == 1
 
 
 async def test_the_record_says_what_happened_and_no_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -299,8 +299,8 @@ async def test_the_record_says_what_happened_and_no_text(tmp_path: Path, caplog:
     assert (line["cache"], line["streamed"]) == ("miss", False)
     assert (line["input_tokens"], line["output_tokens"]) == (3, 1)
     assert line["verdicts"] == [
-        {"rule": "pii", "direction": "input", "action": "Mask", "count": 1},
-        {"rule": "pii", "direction": "output", "action": "Mask", "count": 1},
+        {"rule": "pii", "kind": "Email", "direction": "input", "action": "Mask", "count": 1},
+        {"rule": "pii", "kind": "Phone", "direction": "output", "action": "Mask", "count": 1},
     ]
     assert 0 <= line["first_token_ms"] <= line["total_ms"]
     written = json.dumps(line, default=str)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import logging
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule
 from llmops_sidecars.guard.policy import Rules, compile_policy
-from llmops_sidecars.guard.rules.finding import Finding
+from llmops_sidecars.guard.rules.finding import Check, Context, Find, Finding
 from llmops_sidecars.guard.verdict import RuleError, Verdict, judge
 
 MAIL = "jane@example.com"
@@ -24,7 +26,7 @@ def finding(start: int, end: int, label: str = "[A]", action: Action = Action.MA
 
 
 def given_findings(*findings: Finding) -> Rules:
-    return Rules((lambda _: list(findings),))
+    return Rules((Check("given", lambda _: findings),))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_a_block_wins_and_keeps_what_stood_before_masked() -> None:
     verdict = judge(f"{MAIL} has {SECRET} and {MAIL}", rules(PiiRule(), SecretsRule()))
     assert verdict.blocked_by == "secrets"
     assert verdict.text == "[EMAIL] has "
-    assert verdict.counts == {("pii", "Mask"): 2, ("secrets", "Block"): 1}
+    assert verdict.counts == {("pii", "Email", "Mask"): 2, ("secrets", "aws", "Block"): 1}
 
 
 def test_a_block_names_the_pattern_and_not_the_text() -> None:
@@ -100,7 +102,7 @@ def test_many_findings_take_no_time() -> None:
 
 
 def test_a_verdict_prints_without_its_text() -> None:
-    assert MAIL not in repr(Verdict(f"to {MAIL}", None, {}, 0))
+    assert MAIL not in repr(Verdict(f"to {MAIL}", None, {}))
 
 
 def broken(_text: str) -> list[Finding]:
@@ -108,15 +110,62 @@ def broken(_text: str) -> list[Finding]:
 
 
 def test_a_rule_that_cannot_run_refuses() -> None:
-    with pytest.raises(RuleError):
-        judge("text", Rules((broken,), OnError.CLOSED))
+    with pytest.raises(RuleError, match="broken"):
+        judge("text", Rules((Check("broken", broken),)))
 
 
 def test_a_rule_that_cannot_run_is_counted_when_the_policy_is_open(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        verdict = judge(f"to {MAIL}", Rules((broken, *rules(PiiRule()).find), OnError.OPEN))
-    assert (verdict.text, verdict.errors) == ("to [EMAIL]", 1)
+        verdict = judge(f"to {MAIL}", Rules((Check("broken", broken, on_error=OnError.OPEN), *rules(PiiRule()).checks)))
+    assert (verdict.text, verdict.errors) == ("to [EMAIL]", ("broken",))
     assert [record.message for record in caplog.records] == ["a rule could not run"]
+    assert MAIL not in caplog.text + repr([vars(record) for record in caplog.records])
+
+
+def test_what_is_only_reported_changes_nothing_and_is_counted() -> None:
+    reported = finding(0, 9, action=Action.REPORT)
+    verdict = judge("0123456789", given_findings(reported, finding(2, 4, "[B]"), finding(6, 8, action=Action.REPORT)))
+    assert (verdict.text, verdict.blocked_by) == ("01[B]456789", None)
+    assert verdict.counts == {("rule", "kind", "Report"): 2, ("rule", "kind", "Mask"): 1}
+
+
+@pytest.mark.parametrize(
+    ("weaker", "stronger"), list(pairwise([Action.GENERALISE, Action.HASH, Action.MASK, Action.BLOCK]))
+)
+def test_the_stronger_action_of_an_overlap_wins(weaker: Action, stronger: Action) -> None:
+    verdict = judge("0123456789", given_findings(finding(0, 9, "[A]", weaker), finding(3, 5, "[B]", stronger)))
+    assert verdict.counts == {("rule", "kind", stronger.value): 1}
+
+
+def test_a_rule_knows_its_request_once_it_is_bound() -> None:
+    def bind(context: Context) -> Find:
+        return lambda text: [finding(0, len(text))] if text in context.instructions else []
+
+    bound = Rules((Check("leak", bind=bind),)).bound(Context(instructions=("secret words",)))
+    assert [judge(text, bound).text for text in ("secret words", "other words")] == ["[A]", "other words"]
+
+
+def test_rules_are_bound_for_one_request_only() -> None:
+    shared = Rules((Check("leak", bind=lambda context: lambda text: [finding(0, len(text))] * len(context.trusted)),))
+    shared.bound(Context(trusted=frozenset({"x"})))
+    assert judge("text", shared).text == "text"
+
+
+@pytest.mark.parametrize(
+    ("disguised", "expected"),
+    [
+        (f"to {base64.b64encode(MAIL.encode() + b' is her address').decode()}", "to [EMAIL]"),
+        (f"to {base64.urlsafe_b64encode(b'write to ' + MAIL.encode()).decode().rstrip('=')}!", "to [EMAIL]!"),
+        (f"to {MAIL.encode().hex()}", "to [EMAIL]"),
+        (f"to {''.join(f'%{code:02x}' for code in MAIL.encode())} now", "to [EMAIL] now"),
+        ("to jane\u200b@exam\u00adple.com", "to [EMAIL]"),
+        ("to j\u0430n\u0435@example.com", "to [EMAIL]"),
+        ("to " + "".join(chr(0xE0000 + ord(letter)) for letter in MAIL), "to [EMAIL]"),
+    ],
+    ids=["base64", "base64 of URLs", "hexadecimal", "percent", "invisible", "look-alikes", "tags"],
+)
+def test_a_disguise_does_not_help(disguised: str, expected: str) -> None:
+    assert judge(disguised, rules(PiiRule())).text == expected
 
 
 def test_full_width_text_is_masked_in_place() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule, StreamWindow
 from llmops_sidecars.guard.policy import Rules, compile_policy
-from llmops_sidecars.guard.rules.finding import Finding
+from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.verdict import RuleError, judge
 from llmops_sidecars.guard.window import LEAST_TAIL, MOST_HELD, Release, WholeText, Window
 
@@ -109,11 +109,11 @@ def test_nothing_leaves_after_a_block() -> None:
 
 def test_a_finding_is_counted_once() -> None:
     given_out = releases(list("mail jane@example.com now, and a zebra. " + "word " * 100))
-    total = {("pii", "Mask"): 0, ("patterns", "Mask"): 0}
+    total = {("pii", "Email", "Mask"): 0, ("patterns", "zebra", "Mask"): 0}
     for release in given_out:
         for name, count in release.counts.items():
             total[name] += count
-    assert total == {("pii", "Mask"): 1, ("patterns", "Mask"): 1}
+    assert total == {("pii", "Email", "Mask"): 1, ("patterns", "zebra", "Mask"): 1}
 
 
 words = st.sampled_from(
@@ -206,10 +206,10 @@ def broken(_text: str) -> list[Finding]:
 
 def test_a_rule_that_cannot_run_ends_a_closed_stream_and_is_counted_in_an_open_one() -> None:
     with pytest.raises(RuleError):
-        Window(Rules((broken,)), HURRIED).push("harmless words are here, many", 0.0)
-    window = Window(Rules((broken,), OnError.OPEN), HURRIED)
+        Window(Rules((Check("broken", broken),)), HURRIED).push("harmless words are here, many", 0.0)
+    window = Window(Rules((Check("broken", broken, on_error=OnError.OPEN),)), HURRIED)
     window.push("harmless", 0.0)
-    assert window.flush() == Release("harmless", errors=1)
+    assert window.flush() == Release("harmless", errors=("broken",))
 
 
 def test_a_release_prints_without_its_text() -> None:
@@ -220,5 +220,5 @@ def test_a_text_that_does_not_stream_is_judged_at_its_end() -> None:
     whole = WholeText(BLOCK)
     assert whole.push("write to jane@", 0.0) == Release()
     assert whole.push("example.com", 99.0) == Release()
-    assert whole.flush() == Release("write to ", "pii", {("pii", "Block"): 1})
+    assert whole.flush() == Release("write to ", "pii", {("pii", "Email", "Block"): 1})
     assert whole.flush() == Release()

@@ -1,11 +1,14 @@
-"""What a rule finds, and what it is."""
+"""What a rule finds, what it may know, and the form in which it is used: `docs/dev/guard.md` has the table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 
-from llmops_sidecars.contract import Action
+from llmops_sidecars.contract import Action, OnError
+
+STRENGTH = {action: strength for strength, action in enumerate(Action)}
+"""From weak to strong, as they are declared."""
 
 
 @dataclass(frozen=True, order=True)
@@ -13,7 +16,7 @@ class Finding:
     """A place in a text, in characters from `start` to before `end`.
 
     `rule` is what metrics call the rule, `kind` what it is: an entity, a shape, an author's pattern. `label` stands in
-    its place when it is masked.
+    its place when it is replaced; with `unmask`, a placeholder that becomes the text again in the answer.
     """
 
     start: int
@@ -22,7 +25,55 @@ class Finding:
     kind: str
     label: str
     action: Action
+    unmask: bool = False
 
 
-Find = Callable[[str], list[Finding]]
-"""A rule made for use: text in, findings out, in any order; they may overlap."""
+@dataclass(frozen=True)
+class Context:
+    """What a rule may know of a request beside the text it looks at; it prints without texts.
+
+    `instructions` are the contents of its system and developer messages, `trusted` texts that the author of a template
+    wrote and no variable is in.
+    """
+
+    instructions: tuple[str, ...] = field(default=(), repr=False)
+    trusted: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A whole request: how many messages it has, and all of its texts."""
+
+    messages: int
+    texts: tuple[str, ...] = field(repr=False)
+
+
+Find = Callable[[str], Iterable[Finding]]
+"""A text in, findings out, in any order; they may overlap."""
+
+Bind = Callable[[Context], Find]
+Measure = Callable[[Size], Iterable[Finding]]
+Ask = Callable[[str], Awaitable[Iterable[Finding]]]
+
+
+def nothing(_text: str) -> Iterable[Finding]:
+    """The `find` of a check that looks at something else than single texts."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule made for use; what it does not need stays as it is.
+
+    `bind` replaces `find` for each request. `whole`: `find` makes sense of a whole answer only. `context`: how many
+    characters before new text `find` wants to see on a stream.
+    """
+
+    rule: str
+    find: Find = nothing
+    bind: Bind | None = None
+    measure: Measure | None = None
+    ask: Ask | None = None
+    whole: bool = False
+    context: int = 64
+    on_error: OnError = OnError.CLOSED

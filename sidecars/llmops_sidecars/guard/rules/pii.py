@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from llmops_sidecars.contract import PiiEntity, PiiRule
 from llmops_sidecars.guard.rules import accounts, addresses, phones
-from llmops_sidecars.guard.rules.finding import Find, Finding
+from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.rules.scan import PatternSet
 
 RULE = "pii"
@@ -37,7 +37,7 @@ CHECKS: dict[PiiEntity, Callable[[str, int, int], list[tuple[int, int]]]] = {
 """From a candidate's text, start and end to the places in it that are what they look like."""
 
 
-def make(rule: PiiRule) -> Find:
+def make(rule: PiiRule) -> Check:
     """The rule for the entities that it names."""
     candidates = PatternSet({entity: CANDIDATES[entity] for entity in rule.entities})
 
@@ -49,4 +49,4 @@ def make(rule: PiiRule) -> Find:
                 found.append(Finding(first, last, RULE, entity.value, LABELS[entity], rule.action))
         return found
 
-    return find
+    return Check(RULE, find)

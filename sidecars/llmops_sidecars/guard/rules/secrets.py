@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmops_sidecars.contract import SecretsRule
-from llmops_sidecars.guard.rules.finding import Find, Finding
+from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.rules.scan import PatternSet, starts_word
 
 RULE = "secrets"
@@ -34,7 +34,7 @@ NAMED_AFTERWARDS = ("$", "<", "{", "[", "%", "*")
 """What a password in an example begins with that is filled in later."""
 
 
-def make(rule: SecretsRule) -> Find:
+def make(rule: SecretsRule) -> Check:
     """The rule with its action."""
     shapes = PatternSet(SHAPES)
 
@@ -50,7 +50,7 @@ def make(rule: SecretsRule) -> Find:
             if _is_secret(name, text[start:end])
         ]
 
-    return find
+    return Check(RULE, find)
 
 
 def _password(text: str, start: int, end: int) -> tuple[int, int]:

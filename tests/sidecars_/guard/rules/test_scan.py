@@ -50,7 +50,7 @@ def test_an_authors_pattern_is_named() -> None:
     rule = PatternsRule(
         (Pattern("project", r"(?i)project\s+x"), Pattern("zebra", "zebra", Action.MASK), Pattern("none", "nothing"))
     )
-    findings = sorted(patterns.make(rule)("A zebra in Project  X"))
+    findings = sorted(patterns.make(rule).find("A zebra in Project  X"))
     assert [(one.rule, one.kind, one.label, one.action) for one in findings] == [
         ("patterns", "zebra", "[PATTERN:zebra]", Action.MASK),
         ("patterns", "project", "[PATTERN:project]", Action.BLOCK),

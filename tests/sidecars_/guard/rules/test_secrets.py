@@ -56,7 +56,7 @@ NOT_FOUND = {
     "base64": "c2stYWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo=",
 }
 
-find = secrets.make(SecretsRule(Action.BLOCK))
+find = secrets.make(SecretsRule(Action.BLOCK)).find
 
 
 @pytest.mark.parametrize("secret", FOUND.values(), ids=FOUND)

@@ -1,0 +1,156 @@
+"""The forms in which rules look at a text, so that a disguise does not help; none of them is ever forwarded.
+
+The text as it is; plain (character by character); folded (invisible characters dropped, NFKC, look-alikes); decoded
+(base64, hexadecimal, percent-encoding: one level, bounded). ASCII without an encoded piece has one form: itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import unicodedata
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import re2
+
+from llmops_sidecars.guard.rules.finding import Finding
+from llmops_sidecars.guard.rules.scan import options, plain
+
+ENCODED = re2.compile(
+    r"(?P<percent>(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,8}){3,})"
+    r"|(?P<hexadecimal>(?:[0-9A-Fa-f]{2}){12,})"
+    r"|(?P<base64>[A-Za-z0-9+/_\-]{16,}={0,2})",
+    options(),
+)
+MOST_PIECES = 32
+"""Encoded pieces that are decoded in one text."""
+
+MOST_DECODED = 64 * 1024
+"""Characters that are decoded in one text."""
+
+LEAST_DECODED = 8
+"""Characters: fewer say nothing."""
+
+PRINTABLE = 0.95
+"""The share of printable characters from which bytes count as a text."""
+
+BASE64_GROUP = 4
+
+INVISIBLE = frozenset(
+    chain(
+        (0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
+        *(range(0x180B, 0x1810), range(0x200B, 0x2010), range(0x202A, 0x202F), range(0x2060, 0x2070)),
+        *(range(0xFE00, 0xFE10), range(0xFFF9, 0xFFFC), range(0xE0000, 0xE0080), range(0xE0100, 0xE01F0)),
+    )
+)
+"""Code points that show nothing: Unicode's Default_Ignorable_Code_Point, and the interlinear annotations."""
+
+TAGS = range(0xE0020, 0xE007F)
+"""Invisible copies of ASCII: what they spell is read, too."""
+
+LOOK_ALIKES = str.maketrans(
+    "аеорсухіјѕԁһԛԝвкмнтАВЕЅІЈКМНОРСТХУҮЗαορντικυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aeopcyxijsdhqwbkmhtABESIJKMHOPCTXYY3aopvtikuxABEZHIKMNOPTYX",
+)
+"""Cyrillic and Greek letters that look like Latin ones; the pairs that Unicode's TR39 calls confusable."""
+
+MIXED = re2.compile(r"[\p{Latin}][\p{Cyrillic}\p{Greek}]|[\p{Cyrillic}\p{Greek}][\p{Latin}]", options())
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of a text; it prints without it. `places`: where each character comes from, and the end; None: as it is.
+
+    `piece`: the encoded piece that it was decoded from.
+    """
+
+    text: str = field(repr=False)
+    places: tuple[int, ...] | None = field(default=None, repr=False)
+    piece: tuple[int, int] | None = None
+
+    def back(self, finding: Finding) -> Finding:
+        """The finding, at its place in the text."""
+        if self.piece is not None:
+            return replace(finding, start=self.piece[0], end=self.piece[1])
+        if self.places is None:
+            return finding
+        return replace(finding, start=self.places[finding.start], end=self.places[finding.end - 1] + 1)
+
+
+def forms(text: str) -> list[Form]:
+    """All forms that differ from each other, the text itself first."""
+    found = [Form(text)]
+    if not text.isascii():
+        if (simple := plain(text)) != text:
+            found.append(Form(simple))
+        if (folded := _folded(text)).text != simple:
+            found.append(folded)
+    found += _decoded(text)
+    return found
+
+
+def visible(text: str) -> str:
+    """The text without invisible characters; tag characters as the ASCII that they copy."""
+    return text if text.isascii() else "".join(_seen(character) for character in text)
+
+
+def _folded(text: str) -> Form:
+    mixed = MIXED.search(text) is not None
+    pieces = [_fold(character, mixed=mixed) for character in text]
+    places = [place for place, piece in enumerate(pieces) for _ in piece]
+    return Form("".join(pieces), (*places, len(text)))
+
+
+def _fold(character: str, *, mixed: bool) -> str:
+    if character.isascii():
+        return character
+    seen = plain(unicodedata.normalize("NFKC", _seen(character)))
+    return seen.translate(LOOK_ALIKES) if mixed else seen
+
+
+def _seen(character: str) -> str:
+    code = ord(character)
+    if code in TAGS:
+        return chr(code - 0xE0000)
+    return "" if code in INVISIBLE else character
+
+
+def _decoded(text: str) -> Iterator[Form]:
+    left = MOST_DECODED
+    for number, match in enumerate(ENCODED.finditer(text)):
+        if number >= MOST_PIECES or left <= 0:
+            return
+        said = match.group()[: left * 2]
+        decoded = next(filter(None, map(_readable, _bytes_of(said, match.lastgroup))), None)
+        if decoded:
+            left -= len(decoded)
+            yield Form(decoded, piece=(match.start(), match.end()))
+
+
+def _bytes_of(said: str, encoding: str | None) -> Iterator[bytes]:
+    """What a piece may stand for; a stream's window may have cut the beginning of a base64 group off."""
+    if encoding == "percent":
+        yield urllib.parse.unquote_to_bytes(said)
+        return
+    if encoding == "hexadecimal":
+        yield bytes.fromhex(said[: len(said) // 2 * 2])
+    letters = said.rstrip("=").replace("-", "+").replace("_", "/")
+    for offset in range(BASE64_GROUP):
+        group = letters[offset:]
+        group = group[: len(group) - (len(group) % BASE64_GROUP == 1)]
+        try:
+            yield base64.b64decode(group + "=" * (-len(group) % BASE64_GROUP))
+        except (binascii.Error, ValueError):
+            continue
+
+
+def _readable(data: bytes) -> str | None:
+    """The bytes as text, if they are one; a cut character at either end is left out."""
+    text = data.decode("utf-8", "ignore")
+    if len(text) < LEAST_DECODED or len(text.encode()) < len(data) * PRINTABLE:
+        return None
+    printable = sum(character.isprintable() or character.isspace() for character in text)
+    return text if printable >= len(text) * PRINTABLE else None

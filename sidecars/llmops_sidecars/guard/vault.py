@@ -1,0 +1,80 @@
+"""What was masked in a request and comes back in its answer: placeholders that nobody can guess, and their values.
+
+One vault belongs to one request; nothing of it is written anywhere, and it prints nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from llmops_sidecars.guard.rules.finding import Finding
+
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+LETTERS = 12
+"""31 ** 12: as many as 59 random bits."""
+
+LONGEST = 64
+"""Characters of the longest placeholder: label, underscore, letters."""
+
+
+class Vault:
+    """Placeholders of one request."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._placeholders: dict[tuple[str, str], str] = {}
+        self._values: dict[str, str] = {}
+
+    def __bool__(self) -> bool:
+        """A vault counts as there, also while it is empty."""
+        return True
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing will ever come back."""
+        return not self._values
+
+    def placeholder(self, finding: Finding, text: str) -> str:
+        """What stands for a finding in a text: the same for the same value, so that the model can tell two apart."""
+        value = text[finding.start : finding.end]
+        known = self._placeholders.get((finding.label, value))
+        if known is None:
+            letters = "".join(secrets.choice(ALPHABET) for _ in range(LETTERS))
+            known = f"{finding.label.removesuffix(']')[: LONGEST - LETTERS - 2]}_{letters}]"
+            self._placeholders[finding.label, value] = known
+            self._values[known] = value
+        return known
+
+    def restored(self, text: str, encode: Callable[[str], str] = str) -> str:
+        """The text with values in the place of their placeholders; `encode` fits a value to where it is put."""
+        for placeholder, value in self._values.items():
+            if placeholder in text:
+                text = text.replace(placeholder, encode(value))
+        return text
+
+    def pending(self, text: str) -> int:
+        """How many characters at the text's end may be the beginning of a placeholder."""
+        start = text.rfind("[", max(len(text) - LONGEST, 0))
+        tail = text[start:] if start >= 0 else ""
+        return len(tail) if tail and any(known.startswith(tail) for known in self._values if known != tail) else 0
+
+
+class Restorer:
+    """One text of an answer, on whose stream placeholders become values again, however they are cut."""
+
+    def __init__(self, vault: Vault, encode: Callable[[str], str] = str) -> None:
+        """Start with nothing held."""
+        self._vault, self._encode, self._held = vault, encode, ""
+
+    def push(self, text: str) -> str:
+        """More text; what may be the beginning of a placeholder waits."""
+        text = self._held + text
+        keep = len(text) - self._vault.pending(text)
+        self._held = text[keep:]
+        return self._vault.restored(text[:keep], self._encode)
+
+    def flush(self) -> str:
+        """The text has ended."""
+        held, self._held = self._held, ""
+        return held
