@@ -10,8 +10,9 @@ has been found: that is held until it has ended, since its mask is all that will
 is not certain yet: a card number may turn out to be a longer number. Masks are put in before release. After a block
 nothing leaves any more.
 
-An author's pattern of several words is seen whole as long as the words come within `hold_back_seconds`: the first ones
-are released then, without what follows.
+Text is looked at in steps, not with every token: once a bound is reached, as much leaves as leaves room for a quarter
+of it again. So an author's pattern of several words is seen whole as long as the words come within three quarters of
+`hold_back_seconds` and `hold_back_characters`: the first ones are released then, without what follows.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ CONTEXT = 64
 
 LEAST_TAIL = 64
 """Characters of a tail that are held even when fewer would be: a phone number, an account, most addresses."""
+
+ROOM = 0.25
+"""The share of a bound that is free again after a step."""
 
 MOST_HELD = 8192
 """Characters of one finding that are waited for; a longer one ends the answer, also where it would be masked."""
@@ -91,7 +95,7 @@ class Window:
             self._held += text
             self._arrivals.append((now, len(text)))
         self._aged = self._count_aged(now)
-        wanted = max(self._aged, len(self._held) - self._bounds.hold_back_characters)
+        wanted = max(self._aged, self._count_surplus())
         if wanted <= 0:
             return Release()
         tail = self._tail()
@@ -104,11 +108,18 @@ class Window:
             return Release(blocked_by=self._blocked_by)
         return self._advance(len(self._held), len(self._held))
 
+    def _count_surplus(self) -> int:
+        """How many characters are too many, with room for the next ones once there are any."""
+        most = self._bounds.hold_back_characters
+        return len(self._held) - int(most * (1 - ROOM)) if len(self._held) > most else 0
+
     def _count_aged(self, now: float) -> int:
-        """How many characters have been held long enough."""
-        aged = 0
+        """How many characters have been held long enough, with those that nearly have once there are any."""
+        if not self._arrivals or now - self._arrivals[0][0] < self._bounds.hold_back_seconds:
+            return 0
+        aged, enough = 0, self._bounds.hold_back_seconds * (1 - ROOM)
         for arrived, length in self._arrivals:
-            if now - arrived < self._bounds.hold_back_seconds:
+            if now - arrived < enough:
                 break
             aged += length
         return aged
