@@ -140,15 +140,16 @@ async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
     To be called once the body has been read: what `receive` says after that is that the client has left.
     """
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_disconnected(receive))
+    watch = _Watch(receive, asyncio.current_task())
+    watching = asyncio.ensure_future(watch.run())
     try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnectedError
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if watch.left and not watch.working.uncancel():
+            raise ClientDisconnectedError from None
+        raise
     finally:
-        await cancel(task, watch)
+        watching.cancel()
 
 
 async def cancel(*tasks: asyncio.Future[Any]) -> None:
@@ -158,9 +159,19 @@ async def cancel(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Cancels a task when the client leaves."""
+
+    def __init__(self, receive: Receive, working: asyncio.Task[Any] | None) -> None:
+        assert working is not None, "there is a task wherever something is awaited"  # noqa: S101 - for mypy
+        self._receive, self.working = receive, working
+        self.left = False
+
+    async def run(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        self.working.cancel()
 
 
 def _content_length(scope: Scope) -> int:
