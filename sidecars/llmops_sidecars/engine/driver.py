@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from llmops_sidecars.openai.answers import ToolCallDelta, Usage
+from llmops_sidecars.openai.answers import TokenLogprob, ToolCallDelta, Usage
 from llmops_sidecars.openai.chat import ChatRequest, Message
 
 DEFAULT_OUTPUT_TOKENS = 1024
@@ -30,22 +30,28 @@ class EngineUnreachableError(Exception):
 
 
 class GenerateRequest(Struct, frozen=True):
-    """What is to be generated. `output_tokens` is the most that this service allows for one answer."""
+    """What is to be generated. `output_tokens` is the most that this service allows for one choice."""
 
     id: str
     chat: ChatRequest
     output_tokens: int
 
+    @property
+    def n(self) -> int:
+        """How many choices are to be generated."""
+        return self.chat.n or 1
+
     def tokens_or(self, default: int) -> int:
-        """The most tokens for this answer: what the client wants or the default, within what is allowed."""
+        """The most tokens for one choice: what the client wants or the default, within what is allowed."""
         return min(self.chat.output_tokens or default, self.output_tokens)
 
 
 class Piece(Struct, frozen=True):
-    """A part of an answer.
+    """A part of an answer: of its choice `index`, of which there are `GenerateRequest.n`.
 
-    `tokens` is how many tokens it stands for, as far as the driver can tell. `finish_reason` ends the answer, with
-    `stop_word` where the engine says which one it met; `usage` comes from engines that count themselves.
+    `tokens` is how many tokens it stands for, as far as the driver can tell. `finish_reason` ends the choice, with
+    `stop_word` where the engine says which one it met; `usage` comes from engines that count themselves, for all
+    choices together. `logprobs` are those of the piece's own tokens, where they were asked for.
     """
 
     text: str = ""
@@ -55,13 +61,15 @@ class Piece(Struct, frozen=True):
     refusal: str | None = None
     tool_calls: tuple[ToolCallDelta, ...] | None = None
     usage: Usage | None = None
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 class Driver(Protocol):
     """An engine. Drivers connect when they are used and again after `close`."""
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
-        """The answer, piece by piece; a stream that ends without a finish reason was cut."""
+        """The answer, piece by piece; a stream that ends without a finish reason for each choice was cut."""
 
     async def probe(self) -> None:
         """Return once the engine has shown that it answers; raises as `generate`."""

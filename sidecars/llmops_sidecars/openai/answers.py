@@ -48,12 +48,34 @@ class Delta(Struct, frozen=True, omit_defaults=True):
     tool_calls: tuple[ToolCallDelta, ...] | None = None
 
 
+class LikelyToken(Struct, frozen=True):
+    """A token with its natural log probability, and its UTF-8 bytes: a token may be a part of a character."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...] | None = None
+
+
+class TokenLogprob(LikelyToken, frozen=True):
+    """A token of an answer, and the likeliest ones in its place, as many as were asked for."""
+
+    top_logprobs: tuple[LikelyToken, ...] = ()
+
+
+class Logprobs(Struct, frozen=True):
+    """The log probabilities of a text's tokens, and of a refusal's."""
+
+    content: tuple[TokenLogprob, ...] | None = None
+    refusal: tuple[TokenLogprob, ...] | None = None
+
+
 class ChunkChoice(Struct, frozen=True):
-    """The answer that a chunk adds to; `finish_reason` is null until the end."""
+    """The answer that a chunk adds to; `finish_reason` is null until the end, `logprobs` only where asked for."""
 
     index: int = 0
     delta: Delta = Delta()
     finish_reason: str | None = None
+    logprobs: Logprobs | UnsetType | None = UNSET
 
 
 class Chunk(Struct, frozen=True):

@@ -113,13 +113,16 @@ class ChunkWriter:
         """The event that says why the answer ends."""
         return self._event(Delta(), reason)
 
+    def choice(self, choice: ChunkChoice) -> bytes:
+        """An event for one of several choices, or one with more than its text."""
+        return encode_event(encode_answer(msgspec.structs.replace(self._empty, choices=(choice,))))
+
     def usage(self, usage: Usage) -> bytes:
         """The event with the usage; it has no choices."""
         return encode_event(encode_answer(msgspec.structs.replace(self._empty, usage=usage)))
 
     def _event(self, delta: Delta, finish_reason: str | None) -> bytes:
-        choices = (ChunkChoice(delta=delta, finish_reason=finish_reason),)
-        return encode_event(encode_answer(msgspec.structs.replace(self._empty, choices=choices)))
+        return self.choice(ChunkChoice(delta=delta, finish_reason=finish_reason))
 
 
 def _data(block: bytes) -> list[bytes]:

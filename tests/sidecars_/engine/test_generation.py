@@ -10,7 +10,15 @@ from llmops_sidecars.contract import Limits
 from llmops_sidecars.engine.driver import Piece
 from llmops_sidecars.engine.generation import answer_events
 from llmops_sidecars.engine.limits import within_limits
-from llmops_sidecars.openai.answers import FunctionDelta, ToolCallDelta, Usage, decode_chunk
+from llmops_sidecars.openai.answers import (
+    FunctionDelta,
+    LikelyToken,
+    Logprobs,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+    decode_chunk,
+)
 from llmops_sidecars.openai.errors import ApiError, engine_failed
 from llmops_sidecars.openai.events import DONE_DATA, ChunkWriter, EventSplitter
 from tests.sidecars_.engine.kit import generate, stream
@@ -90,6 +98,77 @@ async def test_tool_calls_and_refusals_pass() -> None:
     deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
     assert [delta.tool_calls for delta in deltas] == [None, (call,), None, None]
     assert [delta.refusal for delta in deltas] == [None, None, "No", None]
+
+
+async def test_several_choices_each_have_role_text_and_reason() -> None:
+    pieces = [
+        Piece("a", 1, index=1),
+        Piece("b", 1),
+        Piece("c", 1, "length", index=1),
+        Piece("late", 1, index=1),
+        Piece("d", 1, "stop"),
+    ]
+    *chunks, last = await events(*pieces, n=2)
+    shapes = [
+        (choice.index, choice.delta.role, choice.delta.content, choice.finish_reason)
+        for chunk in chunks
+        for choice in chunk.choices
+    ]
+    assert shapes == [
+        (1, "assistant", "", None),
+        (1, None, "a", None),
+        (0, "assistant", "", None),
+        (0, None, "b", None),
+        (1, None, "c", None),
+        (1, None, None, "length"),
+        (0, None, "d", None),
+        (0, None, None, "stop"),
+    ]
+    assert last.tokens == Usage(0, 4, 4)
+
+
+async def test_each_choice_has_bounds_of_its_own() -> None:
+    pieces = [Piece("a EN", 1), Piece("b", 1, index=1), Piece("D", 1), Piece("D", 1, index=1), Piece("c", 1, index=1)]
+    chunks = await events(*pieces, n=2, stop="END", output_tokens=2)
+    texts = ["", ""]
+    for choice in (choice for chunk in chunks for choice in chunk.choices):
+        texts[choice.index] += choice.delta.content or ""
+    assert texts == ["a ", "bD"]
+
+
+@pytest.mark.parametrize("piece", [Piece("a", 1, index=1), Piece("a", 1, index=-1)])
+async def test_a_choice_that_was_not_asked_for_is_a_failure(piece: Piece) -> None:
+    with pytest.raises(ApiError, match="more choices"):
+        await events(piece)
+
+
+async def test_an_answer_without_one_of_its_choices_was_cut() -> None:
+    with pytest.raises(ApiError, match="before it was complete"):
+        await events(Piece("a", 1, "stop"), n=2)
+
+
+def probable(token: str) -> TokenLogprob:
+    return TokenLogprob(token, -0.5, tuple(token.encode()), (LikelyToken(token, -0.5),))
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason", "told"),
+    [
+        (["one", " two"], "stop", [["one"], [" two"]]),
+        (["one ST", "OP", " two"], "stop", []),
+        (["one ", "ST", "AY", "!"], "stop", [["one "], ["ST", "AY"], ["!"]]),
+        (["one", " ST"], "stop", [["one"], [" ST"]]),
+        (["\N{SNOWMAN}", ""], "stop", [["\N{SNOWMAN}"], [""]]),
+        (["one", " ST", "A", "B"], "length", [["one"], [" ST", "A"], ["B"]]),
+    ],
+    ids=["at once", "never with a stop word", "held back", "held back to the end", "no text", "cut"],
+)
+async def test_log_probabilities_leave_with_their_text(texts: list[str], reason: str, told: list[list[str]]) -> None:
+    pieces = [Piece(text, 1, logprobs=(probable(text),)) for text in texts]
+    chunks = await events(*pieces, Piece(finish_reason=reason), stop="STOP", logprobs=True)
+    logprobs = [choice.logprobs for chunk in chunks for choice in chunk.choices]
+    given = [entry.content for entry in logprobs if isinstance(entry, Logprobs) and entry.content]
+    assert given == [tuple(map(probable, tokens)) for tokens in told]
 
 
 class Source:
