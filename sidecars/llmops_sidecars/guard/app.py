@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 
 from llmops_sidecars.guard.admin import Admin
-from llmops_sidecars.guard.chat import Chat
+from llmops_sidecars.guard.generation import Generation
 from llmops_sidecars.guard.metrics import GuardMetrics
+from llmops_sidecars.guard.pipeline import Pipeline, Work
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.guard.record import request_id_of
 from llmops_sidecars.guard.serving import Serving
 from llmops_sidecars.guard.upstream import CHAT_PATH
 from llmops_sidecars.openai.answers import Model, ModelList, encode_answer
+from llmops_sidecars.openai.chat_endpoint import ChatEndpoint
 from llmops_sidecars.openai.errors import ApiError, method_not_allowed, model_not_found, not_ready, route_not_found
 from llmops_sidecars.proxy.asgi import (
     ClientDisconnectedError,
@@ -48,7 +50,9 @@ class GuardApp:
         metrics, self.drain = GuardMetrics(), drain or Drain()
         self._contract, self._downstream = contract, downstream
         self.readiness = Readiness(downstream, clock)
-        self._chat = Chat(contract, downstream, self.drain, self.readiness, metrics, clock)
+        self._pipeline = Pipeline(contract, self.drain, metrics, clock)
+        generation = Generation(downstream, self.readiness, metrics, clock)
+        self._works: dict[str, Work] = {CHAT_PATH: generation.of(ChatEndpoint())}
         self.admin = Admin(contract, downstream, self.drain, self.readiness, metrics)
         self._started = int(time.time())
         contract.subscribe(lambda new, _: metrics.contract_changed(new.digest))
@@ -65,9 +69,9 @@ class GuardApp:
         """Answer one request."""
         path = scope["path"].rstrip("/") or "/"
         try:
-            if path == CHAT_PATH:
+            if path in self._works:
                 _require_method(scope, "POST")
-                await self._chat(scope, receive, send)
+                await self._pipeline(scope, receive, send, self._works[path])
             elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
                 _require_method(scope, "GET")
                 await self._models(scope, path.removeprefix(MODELS_PATH).removeprefix("/"), send)

@@ -11,10 +11,11 @@ from llmops_sidecars.contract import Limits
 from llmops_sidecars.guard.answer import GuardedAnswer
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.upstream import GRACE_SECONDS
-from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, decode_chunk, encode_answer
+from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, decode_chunk
 from llmops_sidecars.openai.assembly import Assembly
+from llmops_sidecars.openai.endpoint import Call, Head, Writer
 from llmops_sidecars.openai.errors import engine_failed, engine_timeout
-from llmops_sidecars.openai.events import DONE, DONE_DATA, STREAM_HEADERS, ChunkWriter, EventSplitter
+from llmops_sidecars.openai.events import DONE_DATA, STREAM_HEADERS, EventSplitter
 from llmops_sidecars.proxy.asgi import JSON, StreamSender, cancel
 from llmops_sidecars.proxy.downstream import DownstreamResponse
 
@@ -23,8 +24,9 @@ OK = 200
 
 @dataclass(frozen=True)
 class Reply:
-    """What is needed to answer one request. `token` is told of each event with text, `passed` when all has passed."""
+    """What is needed to answer one call. `token` is told of each event with text, `passed` when all has passed."""
 
+    call: Call
     answer: GuardedAnswer
     model: str
     record: Record
@@ -34,54 +36,54 @@ class Reply:
     token: Callable[[], None]
     passed: Callable[[], Awaitable[None]]
 
-    async def stream(self, response: DownstreamResponse, *, usage: bool) -> None:
+    async def send(self, response: DownstreamResponse) -> None:
+        """Answer in the form that the client wants."""
+        await (self._stream(response) if self.call.streams else self._whole(response))
+
+    async def _stream(self, response: DownstreamResponse) -> None:
         """Send events as they may leave; `passed` is awaited before the last ones."""
-        writer: ChunkWriter | None = None
+        writer: Writer | None = None
         async with aclosing(self._guarded(response)) as batches:
             async for deltas in batches:
                 opening = b""
                 if writer is None:
                     writer = await self._start()
-                    opening = writer.role()
-                await self.sender.write(opening + b"".join(_event(writer, delta) for delta in deltas))
+                    opening = writer.begin()
+                await self.sender.write(opening + writer.more(deltas))
         if writer is None:
             raise engine_failed("The model's answer has no event.")
         await self._settle()
-        ending = writer.finish(self.answer.finish_reason or "stop")
+        ending = writer.end(self.answer.finish_reason or "stop", self.answer.usage)
         self.record.ended = True
-        await self.sender.end(ending + (writer.usage(self.answer.usage) if usage else b"") + DONE)
+        await self.sender.end(ending)
 
-    async def whole(self, response: DownstreamResponse) -> None:
+    async def _whole(self, response: DownstreamResponse) -> None:
         """Collect, then send one document."""
         collected = Assembly()
         async with aclosing(self._guarded(response)) as batches:
             async for deltas in batches:
                 for delta in deltas:
-                    collected.add(self._chunk(delta))
+                    collected.add(_chunk(delta))
         await self._settle()
-        collected.add(self._chunk(Delta(), self.answer.finish_reason))
+        collected.add(_chunk(Delta(), self.answer.finish_reason))
         collected.usage = self.answer.usage
         self.record.status = OK
         headers = (JSON, *self.record.headers(self.clock()))
         self.record.ended = True
-        await self.sender.whole(OK, encode_answer(collected.response()), headers)
+        await self.sender.whole(OK, self.call.document(self._head(), collected), headers)
 
-    async def _start(self) -> ChunkWriter:
+    async def _start(self) -> Writer:
         self.record.status = OK
         await self.sender.start(OK, (*STREAM_HEADERS, *self.record.headers(self.clock())))
-        return ChunkWriter(self._id(), self.answer.created, self.model)
+        return self.call.writer(self._head())
 
     async def _settle(self) -> None:
         """The answer is whole: have it remembered, unless it was blocked."""
         if self.answer.blocked_by is None:
             await self.passed()
 
-    def _id(self) -> str:
-        return f"chatcmpl-{self.record.request_id}"
-
-    def _chunk(self, delta: Delta, finish_reason: str | None = None) -> Chunk:
-        choice = ChunkChoice(delta=delta, finish_reason=finish_reason)
-        return Chunk(self._id(), self.answer.created, self.model, (choice,))
+    def _head(self) -> Head:
+        return Head(self.record.request_id, self.answer.created, self.model)
 
     async def _guarded(self, response: DownstreamResponse) -> AsyncGenerator[list[Delta], None]:
         """What may leave, in a batch per read, until the answer ends or is blocked."""
@@ -136,5 +138,5 @@ class Reply:
         return read.done()
 
 
-def _event(writer: ChunkWriter, delta: Delta) -> bytes:
-    return writer.text(delta.content) if delta.content is not None else writer.delta(delta)
+def _chunk(delta: Delta, finish_reason: str | None = None) -> Chunk:
+    return Chunk(choices=(ChunkChoice(delta=delta, finish_reason=finish_reason),))
