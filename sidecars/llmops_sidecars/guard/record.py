@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client import Histogram
+
 from llmops_sidecars.contract import Action
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.openai.answers import Usage
@@ -85,6 +87,8 @@ class Record:
     check_seconds: float = 0.0
     first_token: float | None = None
     last_token: float | None = None
+    _between: Histogram | None = None
+    """The series of the times between tokens, looked up once."""
 
     def timing(self, now: float) -> str:
         """The stages so far as the value of a `Server-Timing` header, in milliseconds."""
@@ -107,9 +111,10 @@ class Record:
         """An event with text has come from the engine."""
         if self.first_token is None:
             self.first_token = now
+            self._between = metrics.inter_token.labels(self.revision)
             metrics.first_token.labels(self.revision).observe(now - self.started)
-        elif self.last_token is not None:
-            metrics.inter_token.labels(self.revision).observe(now - self.last_token)
+        elif self.last_token is not None and self._between is not None:
+            self._between.observe(now - self.last_token)
         self.last_token = now
 
     @property

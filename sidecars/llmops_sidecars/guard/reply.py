@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from llmops_sidecars.openai.assembly import Assembly
 from llmops_sidecars.openai.endpoint import Call, Head, Writer
 from llmops_sidecars.openai.errors import engine_failed, engine_timeout
 from llmops_sidecars.openai.events import DONE_DATA, STREAM_HEADERS, EventSplitter
-from llmops_sidecars.proxy.asgi import JSON, StreamSender, cancel
+from llmops_sidecars.proxy.asgi import JSON, StreamSender
+from llmops_sidecars.proxy.deadline import Deadline
 from llmops_sidecars.proxy.downstream import DownstreamResponse
 
 OK = 200
@@ -110,32 +110,29 @@ class Reply:
 
     async def _events(self, response: DownstreamResponse) -> AsyncGenerator[list[bytes], None]:
         """The events of each read; an empty list when time alone may let something go before the next read."""
-        splitter, stream = EventSplitter(), aiter(response.stream())
+        splitter = EventSplitter()
         allowed, awaited = self.limits.first_token_seconds, "its first token"
-        read: asyncio.Future[bytes] | None = None
-        try:
-            while True:
-                read = asyncio.ensure_future(anext(stream, b""))
-                late = self.clock() + allowed + GRACE_SECONDS
-                while not await self._ready(read, late):
-                    if self.clock() >= late:
-                        raise engine_timeout(awaited, allowed)
-                    yield []
-                if not (data := read.result()):
-                    return
-                if events := splitter.feed(data):
-                    yield events
-                allowed, awaited = self.limits.inter_token_seconds, "its next token"
-        finally:
-            if read is not None:
-                await cancel(read)
+        while True:
+            late = self.clock() + allowed + GRACE_SECONDS
+            while (data := await self._read(response, late)) is None:
+                if self.clock() >= late:
+                    raise engine_timeout(awaited, allowed)
+                yield []
+            if not data:
+                return
+            if events := splitter.feed(data):
+                yield events
+            allowed, awaited = self.limits.inter_token_seconds, "its next token"
 
-    async def _ready(self, read: asyncio.Future[bytes], late: float) -> bool:
-        """Wait for a read, until something that is held is due, or until it is late."""
-        if not read.done():
-            until = late if self.answer.due is None else min(late, self.answer.due)
-            await asyncio.wait({read}, timeout=max(until - self.clock(), 0))
-        return read.done()
+    async def _read(self, response: DownstreamResponse, late: float) -> bytes | None:
+        """The next piece; None when something that is held is due before it comes, or it is late."""
+        due = self.answer.due
+        until = late if due is None else min(late, due)
+        try:
+            with Deadline(max(until - self.clock(), 0)):
+                return await response.read()
+        except TimeoutError:
+            return None
 
 
 def _chunk(delta: Delta, finish_reason: str | None = None) -> Chunk:

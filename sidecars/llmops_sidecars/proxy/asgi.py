@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from llmops_sidecars.openai.errors import ApiError, body_too_large, body_too_slow, compressed_body, invalid_request
 from llmops_sidecars.openai.events import error_event
+from llmops_sidecars.proxy.deadline import Deadline
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -58,7 +59,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, seconds: floa
     if _content_length(scope) > limit:
         raise body_too_large(limit)
     try:
-        async with asyncio.timeout(seconds):
+        with Deadline(seconds):
             return await _read(receive, limit)
     except TimeoutError as error:
         raise body_too_slow() from error
@@ -127,7 +128,7 @@ class StreamSender:
 
     async def _within(self, message: Message) -> None:
         try:
-            async with asyncio.timeout(self._seconds):
+            with Deadline(self._seconds):
                 await self._send(message)
         except TimeoutError as error:
             raise SlowClientError(f"the client took none of its answer for {self._seconds:g} s") from error

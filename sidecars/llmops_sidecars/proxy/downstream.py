@@ -52,8 +52,14 @@ class DownstreamResponse(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Header fields, names in lower case."""
 
+    async def read(self) -> bytes:
+        """The next piece of the body as it arrives, nothing at its end; raises DownstreamCutError.
+
+        A cancelled read loses nothing: the next one goes on where it was.
+        """
+
     def stream(self) -> AsyncIterator[bytes]:
-        """The body in pieces as they arrive, never empty; raises DownstreamCutError."""
+        """The pieces that `read` gives, never empty."""
 
 
 class Downstream(Protocol):
@@ -84,12 +90,15 @@ class _HttpResponse:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    async def read(self) -> bytes:
         try:
-            async for data in self._response.content.iter_any():
-                yield data
+            return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
             raise DownstreamCutError(f"the answer was cut: {type(error).__name__}") from error
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        while data := await self.read():
+            yield data
 
 
 class HttpDownstream:

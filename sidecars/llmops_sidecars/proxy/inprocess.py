@@ -40,15 +40,21 @@ class _Exchange:
         fields = message.get("headers", ())
         self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in fields}
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """The body's pieces."""
+    async def read(self) -> bytes:
+        """The body's next piece."""
         while not self._ended:
             message = await self._messages.get()
             if message is None:
                 raise DownstreamCutError("the application ended in the middle of its answer")
             self._ended = not message.get("more_body", False)
             if message.get("body"):
-                yield message["body"]
+                return bytes(message["body"])
+        return b""
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body's pieces."""
+        while data := await self.read():
+            yield data
 
     async def leave(self) -> None:
         """Let the application end: by itself after a whole answer or when it sees that its client has left."""
