@@ -69,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _guard(options: argparse.Namespace) -> None:
-    from llmops_sidecars.proxy.downstream import HttpDownstream
+    from llmops_sidecars.proxy.unix_socket import SocketDownstream
 
-    await _front(options, HttpDownstream(socket=str(options.socket)))
+    await _front(options, SocketDownstream(str(options.socket)))
 
 
 async def _cache(options: argparse.Namespace) -> None:

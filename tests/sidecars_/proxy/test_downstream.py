@@ -27,6 +27,7 @@ from llmops_sidecars.proxy.downstream import (
     read_response,
 )
 from llmops_sidecars.proxy.inprocess import AppDownstream
+from llmops_sidecars.proxy.unix_socket import SocketDownstream
 from tests.support.asgi import eventually, serving
 
 MIB = 1024 * 1024
@@ -96,7 +97,7 @@ async def downstream(
     async with contextlib.AsyncExitStack() as stack:
         way: Downstream
         if request.param == "socket":
-            way = HttpDownstream(socket=str(tmp_path / "s"))
+            way = SocketDownstream(str(tmp_path / "s"))
             await stack.enter_async_context(serving(component, socket=tmp_path / "s"))
         elif request.param == "tcp":
             way = HttpDownstream(url=await stack.enter_async_context(serving(component)), keep_connections=False)
@@ -115,7 +116,7 @@ async def test_a_request_and_its_answer(downstream: Downstream) -> None:
 
 
 async def test_requests_run_side_by_side(downstream: Downstream) -> None:
-    async with asyncio.timeout(5), contextlib.AsyncExitStack() as stack:
+    async with asyncio.timeout(60), contextlib.AsyncExitStack() as stack:
         for _ in range(150):
             response = await stack.enter_async_context(downstream.request("POST", "/endless"))
             assert response.status == 200
@@ -177,7 +178,8 @@ async def test_no_answer_in_this_process_is_unavailability(component: NextCompon
 async def test_nobody_listening_is_unavailability(way: str, tmp_path: Path) -> None:
     async with serving(NextComponent()) as url:
         pass
-    downstream = HttpDownstream(socket=str(tmp_path / "none")) if way == "socket" else HttpDownstream(url=url)
+    downstream: Downstream
+    downstream = SocketDownstream(str(tmp_path / "none")) if way == "socket" else HttpDownstream(url=url)
     with pytest.raises(DownstreamUnavailableError, match="nobody listens") as caught:
         async with downstream.request("GET", "/echo"):
             pass
@@ -201,9 +203,107 @@ async def test_a_connection_that_ends_without_an_answer_is_unavailability() -> N
 
 
 async def test_after_close_the_next_request_connects_anew(component: NextComponent, tmp_path: Path) -> None:
-    downstream = HttpDownstream(socket=str(tmp_path / "s"))
+    downstream = SocketDownstream(str(tmp_path / "s"))
     async with serving(component, socket=tmp_path / "s"):
         for _ in range(2):
             async with downstream.request("GET", "/redirect") as response:
                 assert response.status == 302
             await downstream.close()
+
+
+class Scripted:
+    """A server on a Unix socket that answers each connection with bytes of the test's; it counts connections."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers, self.connections, self.open = answers, 0, 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections, self.open = self.connections + 1, self.open + 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            for answer in self.answers:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answer)
+                await writer.drain()
+        writer.close()
+        self.open -= 1
+
+
+@contextlib.asynccontextmanager
+async def scripted(path: Path, *answers: bytes) -> AsyncIterator[tuple[Scripted, SocketDownstream]]:
+    server = Scripted(*answers)
+    downstream = SocketDownstream(str(path))
+    async with await asyncio.start_unix_server(server, path):
+        yield server, downstream
+        await downstream.close()
+        await eventually(lambda: server.open == 0)
+
+
+FINE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+async def asked(downstream: Downstream) -> bytes:
+    async with downstream.request("GET", "/x") as response:
+        return await read_response(response, MIB)
+
+
+async def test_a_connection_is_kept_for_the_next_request(tmp_path: Path) -> None:
+    async with scripted(tmp_path / "s", FINE, FINE, FINE) as (server, downstream):
+        assert [await asked(downstream) for _ in range(3)] == [b"ok"] * 3
+        assert server.connections == 1
+
+
+async def test_a_kept_connection_that_ended_meanwhile_is_replaced(tmp_path: Path) -> None:
+    async with scripted(tmp_path / "s", FINE) as (server, downstream):
+        assert [await asked(downstream) for _ in range(3)] == [b"ok"] * 3
+        assert server.connections == 3
+
+
+async def test_a_connection_is_not_kept_when_the_server_says_so(tmp_path: Path) -> None:
+    last = FINE.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    async with scripted(tmp_path / "s", last, last) as (server, downstream):
+        assert [await asked(downstream) for _ in range(2)] == [b"ok"] * 2
+        assert server.connections == 2
+
+
+async def test_a_connection_whose_answer_was_not_read_is_not_kept(tmp_path: Path) -> None:
+    async with scripted(tmp_path / "s", FINE, FINE) as (server, downstream):
+        async with downstream.request("GET", "/x"):
+            pass
+        assert await asked(downstream) == b"ok"
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-le"], ids=["end", "other", "half"]
+)
+async def test_what_is_no_answer_is_unavailability(tmp_path: Path, answer: bytes) -> None:
+    async with scripted(tmp_path / "s", answer) as (_, downstream):
+        with pytest.raises(DownstreamUnavailableError):
+            await asked(downstream)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+async def test_an_answer_may_come_in_pieces_of_any_size(tmp_path: Path, size: int) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for place in range(0, len(answer), size):
+            writer.write(answer[place : place + size])
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.close()
+
+    downstream = SocketDownstream(str(tmp_path / "s"))
+    async with await asyncio.start_unix_server(slowly, tmp_path / "s"):
+        assert await asked(downstream) == b"abcde"
+        await downstream.close()
+
+
+async def test_a_read_that_was_cancelled_loses_nothing(downstream: Downstream) -> None:
+    async with downstream.request("POST", "/echo", ((b"x-request-id", b"1"),), b"hello") as response:
+        for _ in range(3):
+            reading = asyncio.ensure_future(response.read())
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        assert await read_response(response, 100) == b"POST 1 hello"

@@ -1,0 +1,210 @@
+"""The next component behind a Unix socket: HTTP/1.1 with kept connections, for the hop that every request takes.
+
+What this hop does not need is not here (TLS, redirects, cookies, proxies): that saves most of a general client's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httptools
+
+from llmops_sidecars.proxy.asgi import Headers
+from llmops_sidecars.proxy.deadline import Deadline
+from llmops_sidecars.proxy.downstream import (
+    CONNECT_SECONDS,
+    DownstreamCutError,
+    DownstreamResponse,
+    DownstreamUnavailableError,
+)
+
+IDLE_SECONDS = 15.0
+"""How long a connection is kept for the next request; the server keeps it longer (`SERVER_IDLE_SECONDS`)."""
+
+MOST_UNREAD = 256 * 1024
+"""Bytes of an answer that wait for their reader; then the writer is held back."""
+
+
+class SocketDownstream:
+    """Another process behind a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        """Connect when something is asked."""
+        self._path = path
+        self._idle: list[_Connection] = []
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, path: str, headers: Headers = (), body: bytes = b""
+    ) -> AsyncIterator[DownstreamResponse]:
+        """Send a request over a kept or a new connection."""
+        connection = await self._asked(_encoded(method, path, headers, body))
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    async def close(self) -> None:
+        """Close idle connections; the next request opens a new one."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    async def _asked(self, request: bytes) -> _Connection:
+        """A connection whose answer has begun. One that was kept may have ended just now: then another is asked."""
+        while True:
+            kept = self._take()
+            connection = kept or await self._connect()
+            try:
+                connection.ask(request)
+                await connection.head()
+            except DownstreamUnavailableError:
+                if kept is None:
+                    raise
+            except BaseException:
+                connection.abort()
+                raise
+            else:
+                return connection
+
+    def _take(self) -> _Connection | None:
+        """The connection that was used last and is still good."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable and now - connection.used < IDLE_SECONDS:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self) -> _Connection:
+        try:
+            with Deadline(CONNECT_SECONDS):
+                _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, self._path)
+        except (OSError, TimeoutError) as error:
+            raise DownstreamUnavailableError(f"nobody listens: {error.strerror}", refused=True) from error
+        return connection
+
+    def _give_back(self, connection: _Connection) -> None:
+        """Keep a connection whose whole answer was read; closing any other is what cancels its request."""
+        if connection.reusable:
+            connection.used = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+
+class _Connection(asyncio.Protocol):
+    """A connection, and the answer to the request that it has; the parser calls the `on_` methods."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: Any = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost = self._paused = False
+        self.used = 0.0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self._pieces: list[bytes] = []
+        self._unread = 0
+        self._begun = self._complete = self._keep = False
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it can take another request: its answer has been read to its end, and it is still open."""
+        return self._complete and self._keep and not self._pieces and not self._lost
+
+    def ask(self, request: bytes) -> None:
+        """Send a request."""
+        self._reset()
+        self._transport.write(request)
+
+    async def head(self) -> None:
+        """Wait for status and headers; raises DownstreamUnavailableError."""
+        while not self.status:
+            if self._lost:
+                raise DownstreamUnavailableError("no answer: the connection ended")
+            await self._change()
+
+    async def read(self) -> bytes:
+        """What has come of the body."""
+        while not self._pieces:
+            if self._complete:
+                return b""
+            if self._lost:
+                raise DownstreamCutError("the answer was cut: the connection ended")
+            await self._change()
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._unread = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body's pieces."""
+        while data := await self.read():
+            yield data
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._lost = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; what is not HTTP ends the connection."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.abort()
+        if self._unread > MOST_UNREAD and not self._paused and not self._lost:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Tell whoever waits."""
+        self._lost = True
+        self._wake()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header field."""
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self.status = self._parser.get_status_code()
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._pieces.append(data)
+        self._unread += len(data)
+
+    def on_message_complete(self) -> None:
+        """The answer's end."""
+        self._complete, self._keep = True, self._parser.should_keep_alive()
+
+    async def _change(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _encoded(method: str, path: str, headers: Headers, body: bytes) -> bytes:
+    fields = b"".join(b"%b: %b\r\n" % field for field in headers)
+    start = b"%b %b HTTP/1.1\r\nhost: localhost\r\n" % (method.encode(), path.encode())
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (start, fields, len(body), body)
