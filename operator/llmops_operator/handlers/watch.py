@@ -17,10 +17,10 @@ import kopf
 from llmops_operator import names
 from llmops_operator.cluster import kinds
 from llmops_operator.cluster.connection import open_session
+from llmops_operator.handlers.ending import end
 from llmops_operator.runtime.events import Event
 from llmops_operator.runtime.operator import Wires
 
-END_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 
@@ -39,7 +39,7 @@ class EndlessBackoff:
 async def watch(wires: Wires, stop: asyncio.Event) -> None:
     """Watch until `stop` is set; raises what kopf died of, which the end of any single watch can be.
 
-    The loop must be its own. kopf's own way to end waits for seconds, so its tasks are simply cancelled.
+    The loop must be its own: every task in it is ended.
     """
     asyncio.get_running_loop().set_exception_handler(_tell)
     sessions: list[aiohttp.ClientSession] = []
@@ -55,19 +55,13 @@ async def watch(wires: Wires, stop: asyncio.Event) -> None:
         for task in done:
             task.result()
     finally:
-        await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
+        await end(tasks)
         await asyncio.gather(*(session.close() for session in sessions))
 
 
 def _tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What kopf's tasks die of beside the first, in one line and without texts of others."""
     _log.warning("%s (%s)", context["message"], type(context.get("exception")).__name__)
-
-
-async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=END_SECONDS)
 
 
 def _registry(wires: Wires, sessions: list[aiohttp.ClientSession]) -> kopf.OperatorRegistry:

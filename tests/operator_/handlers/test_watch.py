@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import threading
 from collections.abc import AsyncIterator
@@ -144,6 +145,21 @@ async def test_it_goes_on_through_lost_connections_and_errors(api: FakeApi) -> N
         api.put(thing(kinds.LLM_DEPLOYMENT, "one"))
         await until(lambda: found.events, "an event")
         assert found.ended is None
+
+
+@pytest.mark.parametrize("objects", [1, 40, 400])
+async def test_it_ends_at_once_while_objects_arrive(api: FakeApi, objects: int) -> None:
+    """A coroutine of kopf that nobody has awaited would warn, and fail the test."""
+    for number in range(objects):
+        api.put(thing(kinds.LLM_DEPLOYMENT, f"many-{number}"))
+    async with watching(api) as found:
+        await until(lambda: found.events, "the first event")
+        for number in range(objects):
+            api.edit("LLMDeployment", "team", f"many-{number}", {"spec": {"a": 2}})
+        found.stop()
+        await until(lambda: not found.thread.is_alive(), "its end", 2)
+    assert found.ended is None
+    gc.collect()
 
 
 def test_the_backoff_never_ends_and_can_be_used_again() -> None:
