@@ -27,7 +27,7 @@ from llmops_operator.decide.plan import plan
 from llmops_operator.decide.status import deployment_status, policy_status, template_status
 from llmops_operator.decide.values import Hold, Plan
 from llmops_operator.settings import Settings
-from llmops_operator.world import World, resource
+from llmops_operator.world import World, metadata, resource
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,9 @@ class Reconciler:
         _tell(key, planned)
         try:
             results = await self._carry_out(key, world, planned)
+        except _OwnerGoneError:
+            logger.info("%s: deleted meanwhile; nothing more is written for it", key)
+            return Pass("gone", again=0.0)
         except Exception as error:
             await self._report_quietly(key, document, deployment_status(world, planned, failure(error)))
             raise _ReportedError(error) from error
@@ -89,9 +92,7 @@ class Reconciler:
     async def _carry_out(self, key: Key, world: World, planned: Plan) -> list[Result]:
         """Apply, nudge, prune, in this order; nothing is pruned while a child still waits."""
         results = [
-            await self.applier.apply(key, child.document, world.child(child.document["kind"], _name(child.document)))
-            for child in planned.children
-            if child.reason is not None
+            await self._apply(key, world, child.document) for child in planned.children if child.reason is not None
         ]
         for nudge in planned.nudges:
             await self.applier.nudge(key.namespace, nudge.pod, nudge.uid, nudge.annotations)
@@ -100,6 +101,18 @@ class Reconciler:
         for result in results:
             logger.info("%s: %s", key, result)
         return results
+
+    async def _apply(self, key: Key, world: World, document: Document) -> Result:
+        """Apply one child, if its owner is still there.
+
+        What was observed may be seconds old, and a child of an owner that was deleted since would be made for nobody:
+        the server takes it, and only its garbage collector would find it.
+        """
+        owner = await find(self.client, kinds.BY_NAME[key.kind], key.namespace, key.name)
+        found = None if owner is None else metadata(owner)
+        if found is None or found.deleting or found.uid != world.deployment.metadata.uid:
+            raise _OwnerGoneError
+        return await self.applier.apply(key, document, world.child(document["kind"], _name(document)))
 
     async def _content(self, key: Key, document: Document) -> Pass:
         if key.kind == names.PROMPT_TEMPLATE:
@@ -129,6 +142,10 @@ class Reconciler:
             return
         except ApiError as error:
             logger.warning("%s: the status cannot be written either: %s", key, error)
+
+
+class _OwnerGoneError(Exception):
+    """The object of this pass was deleted or replaced since the pass began."""
 
 
 class _ReportedError(Exception):

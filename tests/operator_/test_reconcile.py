@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,6 +97,59 @@ async def test_an_object_that_is_gone_needs_nothing(api: FakeApi, operator: Oper
     assert await operator.reconcile() == Pass("gone")
     assert len(api.writes()) == before
     assert 'condition="Ready"' not in operator.metrics.exposition().decode()
+
+
+def delete(api: FakeApi) -> None:
+    api.remove("LLMDeployment", "team", "chat")
+
+
+def begin_to_delete(api: FakeApi) -> None:
+    api.edit("LLMDeployment", "team", "chat", {"metadata": {"deletionTimestamp": "2026-01-02T00:00:00Z"}})
+
+
+def replace(api: FakeApi) -> None:
+    delete(api)
+    put(api)
+
+
+@pytest.mark.parametrize(
+    ("happens", "then"),
+    [(delete, "gone"), (begin_to_delete, "held"), (replace, "ok")],
+    ids=["deleted", "being deleted", "replaced"],
+)
+async def test_nothing_is_made_for_an_owner_that_goes_between_observation_and_writes(
+    api: FakeApi, operator: Operator, happens: Callable[[FakeApi], object], then: str
+) -> None:
+    put(api)
+    moment = api.at("GET", "/networkpolicies/chat$", lambda: happens(api))
+    assert await operator.reconcile() == Pass("gone", again=0.0)
+    assert moment.over
+    assert written(api) == []
+    assert (await operator.reconcile()).outcome == then
+    live = {one["metadata"]["uid"] for one in api.all("LLMDeployment")}
+    owners = {one["metadata"]["ownerReferences"][0]["uid"] for one in api.all("Service")}
+    assert owners <= live
+
+
+async def test_nothing_more_is_made_for_an_owner_that_goes_between_two_writes(api: FakeApi, operator: Operator) -> None:
+    put(api)
+    api.at("PATCH", "/services/chat$", lambda: delete(api))
+    assert await operator.reconcile() == Pass("gone", again=0.0)
+    assert written(api)[-1] == "services/chat"
+    assert "deployments/chat" not in written(api)
+
+
+async def test_an_edited_child_of_an_owner_that_is_being_deleted_is_left_alone(
+    api: FakeApi, operator: Operator
+) -> None:
+    """`kubectl delete --cascade=orphan` takes the owner references away: they must not come back."""
+    put(api)
+    await operator.reconcile()
+    before = len(api.writes())
+    api.edit("Service", "team", "chat", {"metadata": {"ownerReferences": []}})
+    api.at("GET", "/pods$", lambda: begin_to_delete(api))
+    assert await operator.reconcile() == Pass("gone", again=0.0)
+    assert len(api.writes()) == before
 
 
 async def test_what_is_no_longer_wanted_goes_last(api: FakeApi, operator: Operator) -> None:

@@ -85,6 +85,19 @@ class Fault:
         return wanted
 
 
+@dataclass
+class Moment:
+    """Something that happens once, when the first request of this method and path arrives, before it is answered."""
+
+    method: str
+    path: str
+    act: Callable[[], object]
+    over: bool = False
+
+    def strikes(self, method: str, path: str) -> bool:
+        return not self.over and self.method == method and re.search(self.path, path) is not None
+
+
 class RefusedError(Exception):
     def __init__(self, status: int, reason: str, message: str = "", details: Document | None = None) -> None:
         super().__init__(message)
@@ -104,6 +117,7 @@ class FakeApi:
         self.objects: dict[Address, Document] = {}
         self.log: list[Logged] = []
         self.faults: list[Fault] = []
+        self.moments: list[Moment] = []
         self.hidden_groups: set[str] = set()
         self.page_size: int | None = None
         self.url = ""
@@ -148,6 +162,12 @@ class FakeApi:
         self.faults.append(fault)
         return fault
 
+    def at(self, method: str, path: str, act: Callable[[], object]) -> Moment:
+        """Do something in the middle of what the client does; see Moment."""
+        moment = Moment(method, path, act)
+        self.moments.append(moment)
+        return moment
+
     def writes(self, *, since: int = 0, leases: bool = False) -> list[Logged]:
         """Writes that the server took, without those of leases."""
         good = (one for one in self.log[since:] if one.is_write and one.status < 400)
@@ -184,6 +204,9 @@ class FakeApi:
         watch = request.query.get("watch") == "true"
         fault = next((f for f in self.faults if f.strikes(who, request.method, request.path, watch=watch)), None)
         body = json.loads(await request.read() or b"{}")
+        for moment in [one for one in self.moments if one.strikes(request.method, request.path)]:
+            moment.over = True
+            moment.act()
         if fault and fault.commit:
             self._answer(request, body)
         if fault and fault.drop:
