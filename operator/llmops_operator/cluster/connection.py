@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 Observer = Callable[[str, int | None], None]
-"""Told the path of every request when it starts (status None) and when its answer's headers arrive."""
+"""Told the target (path and query) of every request when it starts (no status) and when its answer's headers arrive."""
 
 RELOAD_SECONDS = 60
 """How often a kubeconfig's credentials are looked at again: plugins hand out tokens that expire."""
@@ -64,9 +64,9 @@ def open_session(connection: Connection, observer: Observer | None = None, limit
         request.server_hostname = connection.server_name
         if observer is None:
             return await send(request)
-        observer(request.url.path, None)
+        observer(request.url.path_qs, None)
         response = await send(request)
-        observer(request.url.path, response.status)
+        observer(request.url.path_qs, response.status)
         return response
 
     return aiohttp.ClientSession(

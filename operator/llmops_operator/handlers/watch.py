@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from llmops_operator.runtime.events import Event
 from llmops_operator.runtime.operator import Wires
 
 _log = logging.getLogger(__name__)
+COLLECTIONS = frozenset(kind.plural for kind in kinds.WATCHED)
 OURS = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 
 
@@ -64,12 +66,23 @@ def _tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _log.warning("%s (%s)", context["message"], type(context.get("exception")).__name__)
 
 
+def _is_list(target: str) -> bool:
+    """Whether a request reads a list of a kind that is watched."""
+    path, _, query = target.partition("?")
+    return path.rpartition("/")[2] in COLLECTIONS and "watch=true" not in query.split("&")
+
+
 def _registry(wires: Wires, sessions: list[aiohttp.ClientSession]) -> kopf.OperatorRegistry:
     """The handlers; every session that a login opens is noted in `sessions`, to be closed in the end."""
     registry = kopf.OperatorRegistry()
 
+    def observed(target: str, status: int | None) -> None:
+        wires.heard()
+        if status == HTTPStatus.OK and _is_list(target):
+            wires.listed()
+
     async def login(**_: Any) -> kopf.AiohttpSession:
-        session = open_session(wires.connection, lambda _path, _status: wires.heard())
+        session = open_session(wires.connection, observed)
         sessions.append(session)
         return kopf.AiohttpSession(server=wires.connection.server, aiohttp_session=session)
 

@@ -27,40 +27,42 @@ Deliver = Callable[[Event], None]
 """Where events go; may be called from any thread."""
 
 
-class References:
-    """Which LLMDeployment names which templates and policies, as far as events have told."""
+class Known:
+    """The objects of the operator's own kinds, and what each of them names, as far as events have told."""
 
     def __init__(self) -> None:
         """Know nothing."""
         self._named: dict[Key, frozenset[Key]] = {}
 
     def note(self, user: Key, named: frozenset[Key]) -> None:
-        """An LLMDeployment names these objects."""
+        """An object is there and names these."""
         self._named[user] = named
 
     def forget(self, user: Key) -> None:
-        """The LLMDeployment is gone."""
+        """The object is gone."""
         self._named.pop(user, None)
 
     def users(self, key: Key) -> list[Key]:
         """The LLMDeployments that name this object."""
         return [user for user, named in self._named.items() if key in named]
 
+    def objects(self) -> frozenset[Key]:
+        """All objects that are there."""
+        return frozenset(self._named)
 
-def affected(event: Event, known: References) -> list[Key]:
-    """The keys to look at; what an LLMDeployment names is noted on the way."""
+
+def affected(event: Event, known: Known) -> list[Key]:
+    """The keys to look at; what is there and what it names is noted on the way."""
     document, metadata = event.document, event.document["metadata"]
     if document["kind"] not in OWN:
         owner = _owner(metadata, document)
         return [owner] if owner else []
     key = key_of(document)
-    if key.kind != names.LLM_DEPLOYMENT:
-        return [key, *known.users(key)]
     if event.gone:
         known.forget(key)
     else:
-        known.note(key, referenced(document))
-    return [key]
+        known.note(key, referenced(document) if key.kind == names.LLM_DEPLOYMENT else frozenset())
+    return [key, *known.users(key)]
 
 
 def _owner(metadata: dict[str, Any], document: dict[str, Any]) -> Key | None:

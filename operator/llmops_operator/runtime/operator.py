@@ -23,7 +23,7 @@ from llmops_operator.cluster.kinds import Key
 from llmops_operator.cluster.lease import LeaseStore
 from llmops_operator.cluster.metrics import Metrics
 from llmops_operator.reconcile import Reconciler
-from llmops_operator.runtime.events import Deliver, Event, References, affected
+from llmops_operator.runtime.events import Deliver, Event, Known, affected
 from llmops_operator.runtime.health import served
 from llmops_operator.runtime.leadership import Elector, Timing
 from llmops_operator.runtime.queue import WorkQueue
@@ -52,12 +52,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Wires:
-    """What the watches get: where events go, whom to tell of every request and answer, and where the server is."""
+    """What the watches get: where events go, whom to tell of requests and of lists, and where the server is.
+
+    `heard` is to be called at every request and answer, `listed` when a list was read instead of an event received:
+    what was deleted before it sends no event. All may be called from any thread.
+    """
 
     connection: Connection
     settings: Settings
     deliver: Deliver
     heard: Callable[[], None]
+    listed: Callable[[], None]
 
 
 Watch = Callable[[Wires, asyncio.Event], Coroutine[Any, Any, None]]
@@ -69,7 +74,7 @@ class Operator:
 
     def __init__(self, connection: Connection, settings: Settings, options: Options, watch: Watch) -> None:
         """Wire the parts; nothing runs yet."""
-        self._options, self._metrics, self._known = options, Metrics(), References()
+        self._options, self._metrics, self._known = options, Metrics(), Known()
         self._queue: WorkQueue[Key] = WorkQueue(time.monotonic, random.random)
         self._lease_client = Client(connection)
         store = LeaseStore(self._lease_client, settings.namespace, LEASE_NAME)
@@ -80,10 +85,12 @@ class Operator:
             self._client, self._guards, Applier(self._client, time.monotonic), settings, self._metrics, _now
         ).reconcile
         self._workers = Workers(self._queue, reconcile, self._metrics, time.monotonic, settings.workers)
-        self._resync = Resync(self._client, settings.namespaces, settings.resync.total_seconds(), self._take)
+        self._resync = Resync(
+            self._client, settings.namespaces, settings.resync.total_seconds(), self._take, self._known.objects
+        )
         self._served, self._heard = False, time.monotonic()
         self._loop = asyncio.get_running_loop()
-        wires = Wires(connection, settings, self._deliver, self._hear)
+        wires = Wires(connection, settings, self._deliver, self._hear, self._listed)
         self._supervisor = Supervisor("watches", lambda stop: watch(wires, stop), time.monotonic)
         self._show()
 
@@ -137,6 +144,10 @@ class Operator:
     def _deliver(self, event: Event) -> None:
         """An event, from the thread of the watches."""
         self._loop.call_soon_threadsafe(self._take, event)
+
+    def _listed(self) -> None:
+        """A list was read, in the thread of the watches."""
+        self._loop.call_soon_threadsafe(self._resync.soon)
 
     def _take(self, event: Event, delay: float = 0.0) -> None:
         for key in affected(event, self._known):

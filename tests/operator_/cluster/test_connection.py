@@ -67,8 +67,8 @@ async def test_no_pod_and_no_kubeconfig() -> None:
 async def test_the_session_authorizes_and_tells(api: FakeApi) -> None:
     told: list[tuple[str, int | None]] = []
     connection = api.connection("me")
-    assert await get(connection, "/api", observer=lambda path, status: told.append((path, status))) == 200
-    assert told == [("/api", None), ("/api", 200)]
+    assert await get(connection, "/api?limit=1", observer=lambda target, status: told.append((target, status))) == 200
+    assert told == [("/api?limit=1", None), ("/api?limit=1", 200)]
     assert api.log[0].who == "me"
 
 

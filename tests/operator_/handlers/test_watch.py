@@ -36,13 +36,17 @@ class Watching:
     def __init__(self, api: FakeApi, settings: Settings) -> None:
         self.events: list[Event] = []
         self.heard = 0
+        self.lists = 0
         self.ended: BaseException | None = None
-        self._wires = Wires(api.connection("kopf"), settings, self.events.append, self._hear)
+        self._wires = Wires(api.connection("kopf"), settings, self.events.append, self._hear, self._list)
         self._stop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _hear(self) -> None:
         self.heard += 1
+
+    def _list(self) -> None:
+        self.lists += 1
 
     def _run(self) -> None:
         async def watching() -> None:
@@ -98,6 +102,19 @@ async def test_every_kind_is_listed_handed_on_and_left_alone(api: FakeApi) -> No
     assert found.heard > 0
     assert not [one for one in api.log if one.is_write]
     assert {one.who for one in api.log} == {"kopf"}
+
+
+async def test_lists_are_told_and_watches_are_not(api: FakeApi) -> None:
+    async with watching(api) as found:
+        await until(lambda: found.lists == len(kinds.WATCHED), "one list of every kind")
+        api.break_watches()
+        api.put(thing(kinds.LLM_DEPLOYMENT, "one"))
+        await until(lambda: found.events, "an event of the next watch")
+        assert found.lists == len(kinds.WATCHED)
+        expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410}}
+        api.fail(watch=True, path="/pods$", times=1, status=200, body=expired)
+        api.break_watches()
+        await until(lambda: found.lists == len(kinds.WATCHED) + 1, "one list is read again")
 
 
 async def test_objects_that_are_not_ours_are_not_even_sent(api: FakeApi) -> None:

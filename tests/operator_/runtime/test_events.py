@@ -6,7 +6,7 @@ import pytest
 
 from llmops_operator import names
 from llmops_operator.cluster.kinds import Key
-from llmops_operator.runtime.events import Event, References, affected
+from llmops_operator.runtime.events import Event, Known, affected
 
 Document = dict[str, Any]
 CHAT = Key("LLMDeployment", "team", "chat")
@@ -34,11 +34,11 @@ OWNER = {"kind": "LLMDeployment", "name": "chat", "controller": True, "uid": "u"
     ids=["owner", "label", "a pod", "owner before label", "nobody's"],
 )
 def test_a_child_wakes_its_owner(metadata: Document, found: list[Key]) -> None:
-    assert affected(Event(document("Pod", "x", **metadata)), References()) == found
+    assert affected(Event(document("Pod", "x", **metadata)), Known()) == found
 
 
 def test_a_template_wakes_itself_and_who_uses_it() -> None:
-    known = References()
+    known = Known()
     assert affected(Event(document("LLMDeployment", "chat", USES)), known) == [CHAT]
     assert affected(Event(document("PromptTemplate", "support")), known) == [SUPPORT, CHAT]
     assert affected(Event(document("GuardPolicy", "strict"), gone=True), known) == [STRICT, CHAT]
@@ -46,7 +46,7 @@ def test_a_template_wakes_itself_and_who_uses_it() -> None:
 
 
 def test_a_changed_or_deleted_user_is_no_longer_woken() -> None:
-    known = References()
+    known = Known()
     affected(Event(document("LLMDeployment", "chat", USES)), known)
     affected(Event(document("LLMDeployment", "chat", {"guard": {"policyRef": {"name": "strict"}}})), known)
     assert affected(Event(document("PromptTemplate", "support")), known) == [SUPPORT]
@@ -59,4 +59,14 @@ def test_a_changed_or_deleted_user_is_no_longer_woken() -> None:
     [None, [], "x", {"prompts": [], "guard": 1}, {"prompts": {"templates": "x"}}, {"prompts": {"templates": [1, {}]}}],
 )
 def test_a_spec_of_any_shape_is_read(spec: object) -> None:
-    assert affected(Event(document("LLMDeployment", "chat", spec)), References()) == [CHAT]
+    assert affected(Event(document("LLMDeployment", "chat", spec)), Known()) == [CHAT]
+
+
+def test_what_is_there_is_known_until_it_is_gone() -> None:
+    known = Known()
+    for kind, name in (("LLMDeployment", "chat"), ("PromptTemplate", "support"), ("GuardPolicy", "strict")):
+        affected(Event(document(kind, name)), known)
+    affected(Event(document("Service", "chat", labels=names.labels("chat"))), known)
+    assert known.objects() == {CHAT, SUPPORT, STRICT}
+    affected(Event(document("PromptTemplate", "support"), gone=True), known)
+    assert known.objects() == {CHAT, STRICT}

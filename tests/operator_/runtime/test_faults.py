@@ -21,6 +21,7 @@ from tests.operator_.runtime.running import (
 from tests.support.apiserver import FakeApi, until
 
 RECOVERY_SECONDS = 10.0
+EXPIRED = {"type": "ERROR", "object": {"kind": "Status", "code": 410}}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ async def test_it_recovers_from_an_api_server_that_fails(api: FakeApi, fault: di
         {"status": 410, "times": 3},
         {"drop": True, "times": 12},
         {"status": 200, "times": 3, "body": {"type": "ERROR", "object": {"kind": "Status", "code": 500}}},
-        {"status": 200, "times": 3, "body": {"type": "ERROR", "object": {"kind": "Status", "code": 410}}},
+        {"status": 200, "times": 3, "body": EXPIRED},
     ],
     ids=["500", "403", "404", "410", "dropped", "ERROR 500", "ERROR 410"],
 )
@@ -72,6 +73,40 @@ async def test_it_recovers_from_watches_that_fail(api: FakeApi, fault: dict[str,
         await until(lambda: condition(api, "Ready", "second"), "an event arrives", 20)
         api.remove("Service", NAMESPACE, "chat")
         await until(lambda: not missing(api), "a child's event arrives", 20)
+
+
+async def test_a_child_that_is_deleted_while_its_watch_lists_again_is_made_again(api: FakeApi) -> None:
+    """No event tells of it: the watch goes on from the list, in which the child is no more."""
+    api.put(deployment())
+    async with running(api):
+        await settled(api)
+        await at_rest(api)
+        api.fail(watch=True, path="^/api/v1/services$", times=1, status=200, body=EXPIRED)
+        gone = api.at("GET", "^/api/v1/services$", lambda: api.remove("Service", NAMESPACE, "chat"))
+        api.break_watches()
+        await until(lambda: gone.over, "the list is read again")
+        await until(lambda: not missing(api), "made again", 5)
+        await at_rest(api)
+        assert await quiet(api, 5) == [], "a resync at rest writes nothing"
+
+
+async def test_a_template_that_is_deleted_while_its_watch_lists_again_is_missed(api: FakeApi) -> None:
+    api.put(template())
+    api.put(deployment(prompts={"templates": [{"name": "support"}]}))
+    path = "^/apis/llmops.dev/v1alpha1/prompttemplates$"
+    async with running(api):
+        await settled(api)
+        await at_rest(api)
+        api.fail(watch=True, path=path, times=1, status=200, body=EXPIRED)
+        api.at("GET", path, lambda: api.remove("PromptTemplate", NAMESPACE, "support"))
+        api.break_watches()
+        held = await until(lambda: reconciling(api, "TemplateNotFound"), "a hold", 8)
+        assert "support" in held["message"]
+
+
+def reconciling(api: FakeApi, reason: str) -> dict[str, Any] | None:
+    found = condition(api, "Reconciling")
+    return found if found and found["reason"] == reason else None
 
 
 async def test_a_refused_child_is_stalled_with_the_servers_words(api: FakeApi) -> None:
