@@ -37,11 +37,11 @@ def _metadata(name: str, facts: Facts) -> Document:
 
 
 def _owner(facts: Facts) -> Document:
+    """The owner, by whose deletion a child goes; to block that deletion would take a right to its finalizers."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.LLM_DEPLOYMENT,
         "name": facts.name,
         "uid": facts.uid,
         "controller": True,
-        "blockOwnerDeletion": True,
     }

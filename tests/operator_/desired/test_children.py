@@ -24,7 +24,8 @@ def test_every_child_is_labelled_owned_and_sealed(spec: Document) -> None:
         assert metadata["namespace"] == "team-a"
         assert metadata["labels"] == names.labels("chat")
         (owner,) = metadata["ownerReferences"]
-        assert (owner["uid"], owner["controller"], owner["blockOwnerDeletion"]) == (UID, True, True)
+        assert (owner["uid"], owner["controller"]) == (UID, True)
+        assert "blockOwnerDeletion" not in owner, "it takes a right where owner references are enforced"
         intent = metadata["annotations"].pop(names.ANNOTATION_INTENT)
         annotations = metadata.pop("annotations")
         assert intent == digest(child | {"metadata": metadata | ({"annotations": annotations} if annotations else {})})
