@@ -100,6 +100,26 @@ def body_too_slow() -> ApiError:
     return ApiError(408, "body_too_slow", "The request body did not arrive in time; send the request again.")
 
 
+def head_too_slow() -> ApiError:
+    """408: request line and header fields did not arrive in time."""
+    return ApiError(408, "head_too_slow", "The request's headers did not arrive in time; send the request again.")
+
+
+def head_too_large(limit: int) -> ApiError:
+    """431: request line and header fields take more than `limit` bytes."""
+    return ApiError(431, "head_too_large", f"The request's headers are larger than {limit} bytes, the limit here.")
+
+
+def malformed_request() -> ApiError:
+    """400: this is not HTTP."""
+    return ApiError(400, "malformed_request", "The request cannot be read: it is not valid HTTP/1.1.")
+
+
+def too_many_connections() -> ApiError:
+    """503: this client, or all of them together, have as many connections as there may be."""
+    return _unavailable("too_many_connections", "Too many connections are open; use fewer, or try again later.")
+
+
 def compressed_body() -> ApiError:
     """415: a small body may unpack to a huge one."""
     return ApiError(415, "unsupported_encoding", "Send the request body uncompressed, without Content-Encoding.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from llmops_sidecars.openai.errors import ApiError, body_too_large, body_too_slow, compressed_body, invalid_request
 from llmops_sidecars.openai.events import error_event
@@ -22,8 +22,25 @@ Headers = Iterable[tuple[bytes, bytes]]
 BODY_SECONDS = 30.0
 """How long a request's body may take to arrive."""
 
+
+class Pace(NamedTuple):
+    """How fast a body has to arrive: at any rate for its first seconds, then at this one, and all of it in time."""
+
+    seconds: float = BODY_SECONDS
+    first_seconds: float = 5.0
+    bytes_per_second: float = 1024.0
+
+    def allowed(self, received: int) -> float:
+        """Seconds from the beginning within which more than `received` bytes must have arrived."""
+        return min(self.seconds, self.first_seconds + received / self.bytes_per_second)
+
+
+PACE = Pace()
+
 SEND_SECONDS = 30.0
 """How long a client may take to make room for more of its answer."""
+
+TIMED_OUT = 408
 
 JSON = (b"content-type", b"application/json")
 """The header of a JSON body."""
@@ -47,11 +64,11 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, *, seconds: float = BODY_SECONDS) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, *, pace: Pace = PACE) -> bytes:
     """The whole body, at most `limit` bytes.
 
     Raises ApiError: 413 as soon as it is known to be larger (from the header, without reading it), 415 for a
-    compressed one, 400 for a Content-Length that is no number, 408 when it takes longer than `seconds`; and
+    compressed one, 400 for a Content-Length that is no number, 408 when it arrives more slowly than `pace`; and
     ClientDisconnectedError.
     """
     if (header(scope, b"content-encoding") or "identity").strip().lower() != "identity":
@@ -59,8 +76,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, seconds: floa
     if _content_length(scope) > limit:
         raise body_too_large(limit)
     try:
-        with Deadline(seconds):
-            return await _read(receive, limit)
+        return await _read(receive, limit, pace)
     except TimeoutError as error:
         raise body_too_slow() from error
 
@@ -89,11 +105,15 @@ async def send_failure(sender: StreamSender, error: ApiError, headers: Headers =
 
 
 def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers that belong to an error; a body that was refused unread takes its connection with it."""
+    """The headers that belong to an error; a body that arrives too slowly takes its connection with it.
+
+    The rest of one that is refused for another reason is read and dropped by the listener: who is cut while it sends
+    would not see why.
+    """
     fields = []
     if error.retry_after is not None:
         fields.append((b"retry-after", str(error.retry_after).encode()))
-    if error.status in {408, 413, 415}:
+    if error.status == TIMED_OUT:
         fields.append((b"connection", b"close"))
     return tuple(fields)
 
@@ -184,10 +204,12 @@ def _content_length(scope: Scope) -> int:
     return int(value)
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
-    body = bytearray()
+async def _read(receive: Receive, limit: int, pace: Pace) -> bytes:
+    body, now = bytearray(), asyncio.get_running_loop().time
+    began = now()
     while True:
-        message = await receive()
+        with Deadline(began + pace.allowed(len(body)) - now()):
+            message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnectedError
         body += message.get("body", b"")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,39 @@ from typing import Any
 import uvicorn
 
 from llmops_sidecars.proxy.asgi import ASGIApp
+from llmops_sidecars.proxy.connection import Connection, ConnectionLimits, ListenerConfig
 from llmops_sidecars.proxy.downstream import SERVER_IDLE_SECONDS
 
 EXIT_SECONDS = 2
 """How long connections may take to end once nothing is in flight."""
 
-MOST_CONNECTIONS = 4096
+CHECK_TICKS = 5
+"""A tenth of a second each: how often connections are looked at."""
 
 
 class Listener(uvicorn.Server):
     """One application on one port or Unix socket; signals are the process's business, not its own."""
+
+    def __init__(self, config: ListenerConfig) -> None:
+        """Not started yet."""
+        super().__init__(config)
+        self._limits = config.limits
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; connections take after their listening socket how much the kernel may hold for them."""
+        await super().startup(sockets)
+        for one in (listening for server in self.servers for listening in server.sockets):
+            if one.family != socket.AF_UNIX:
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._limits.unsent_bytes)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the connections now and then."""
+        if counter % CHECK_TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for one in list(self.server_state.connections):
+                if isinstance(one, Connection):
+                    one.check(now)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -30,16 +54,23 @@ class Listener(uvicorn.Server):
         yield
 
 
-def listener(app: ASGIApp, *, host: str = "0.0.0.0", port: int = 0, socket: Path | None = None) -> Listener:  # noqa: S104 - a pod is reached from outside
+def listener(
+    app: ASGIApp,
+    *,
+    host: str = "0.0.0.0",  # noqa: S104 - a pod is reached from outside
+    port: int = 0,
+    socket: Path | None = None,
+    limits: ConnectionLimits | None = None,
+) -> Listener:
     """A listener on a port, or on a Unix socket, which replaces one that an ended process left behind."""
     if socket is not None:
         socket.unlink(missing_ok=True)
-    config = uvicorn.Config(
+    config = ListenerConfig(
         app,
+        limits or ConnectionLimits(),
         host=host,
         port=port,
         uds=None if socket is None else str(socket),
-        http="httptools",
         loop="uvloop",
         lifespan="off",
         ws="none",
@@ -47,7 +78,6 @@ def listener(app: ASGIApp, *, host: str = "0.0.0.0", port: int = 0, socket: Path
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=SERVER_IDLE_SECONDS,
         timeout_graceful_shutdown=EXIT_SECONDS,
     )

@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from openai import APIStatusError, AsyncOpenAI
 
 from llmops_sidecars.contract import Limits, Parameters, Template, Variable
 from llmops_sidecars.contract import Message as TemplateMessage
 from tests.sidecars_.guard.kit import CHAT, FakeCache, contract, guarded, question, said
 from tests.support.asgi import Sent, call, receiving
+from tests.support.listening import listening
 
 NESTED: Any = []
 for _ in range(40):
@@ -66,7 +68,21 @@ async def test_an_unknown_model_is_refused_with_the_known_one(tmp_path: Path) ->
 async def test_a_body_of_two_megabytes_is_refused_unread(tmp_path: Path) -> None:
     answer = await guarded(tmp_path, FakeCache()).ask(question("x" * 2_000_000))
     assert (answer.status, answer.error["code"]) == (413, "body_too_large")
-    assert answer.headers["connection"] == "close"
+    assert "connection" not in answer.headers, "who is cut while it sends would not see why"
+
+
+@pytest.mark.parametrize("size", [2_000_000, 20_000_000])
+async def test_a_client_that_still_sends_sees_that_its_body_is_too_large(tmp_path: Path, size: int) -> None:
+    guard = guarded(tmp_path, FakeCache())
+    messages: Any = [{"role": "user", "content": "x" * size}]
+    async with (
+        listening(guard.app) as running,
+        AsyncOpenAI(base_url=f"http://127.0.0.1:{running.port}/v1", api_key="k", max_retries=0) as client,
+    ):
+        for _ in range(5):
+            with pytest.raises(APIStatusError) as caught:
+                await client.chat.completions.create(model="chat", messages=messages)
+            assert caught.value.status_code == 413
 
 
 async def test_a_body_in_chunks_is_cut_off_at_the_limit(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from llmops_sidecars.openai.errors import ApiError, body_too_large, engine_unavailable, too_many_requests
+from llmops_sidecars.openai.errors import ApiError, body_too_large, body_too_slow, engine_unavailable, too_many_requests
 from llmops_sidecars.proxy.asgi import (
     ClientDisconnectedError,
+    Pace,
     Scope,
     SlowClientError,
     StreamSender,
@@ -86,8 +87,28 @@ async def test_a_body_that_cannot_be_taken(
     headers: dict[str, str], messages: list[dict[str, Any]], status: int
 ) -> None:
     with pytest.raises(ApiError) as caught:
-        await read_body(scope(**headers), receiving(*messages), limit=8, seconds=0.05)
+        await read_body(scope(**headers), receiving(*messages), limit=8, pace=Pace(seconds=0.05))
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("received", "allowed"), [(0, 5), (1, 5 + 1 / 1024), (10 * 1024, 15), (25 * 1024, 30), (1 << 20, 30)]
+)
+def test_a_body_may_take_some_seconds_and_more_for_what_arrives(received: int, allowed: float) -> None:
+    assert Pace().allowed(received) == allowed
+
+
+async def test_a_body_that_arrives_too_slowly_is_not_waited_for() -> None:
+    async def dripping() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        sent.append(b"x")
+        return part(b"x", more=True)
+
+    sent: list[bytes] = []
+    with pytest.raises(ApiError) as caught:
+        await read_body(scope(), dripping, limit=1000, pace=Pace(30, first_seconds=0.1, bytes_per_second=1000))
+    assert caught.value.status == 408
+    assert len(sent) < 30
 
 
 async def test_identity_is_no_compression() -> None:
@@ -119,9 +140,10 @@ async def test_a_body_of_another_type_is_sent() -> None:
     ("error", "extra"),
     [
         (too_many_requests(retry_after=3), [(b"retry-after", b"3")]),
-        (body_too_large(9), [(b"connection", b"close")]),
+        (body_too_large(9), []),
+        (body_too_slow(), [(b"connection", b"close")]),
     ],
-    ids=["come back later", "the rest of the body is not read"],
+    ids=["come back later", "the rest of the body is dropped", "the rest of the body is not waited for"],
 )
 async def test_an_error_has_its_headers(error: ApiError, extra: list[tuple[bytes, bytes]]) -> None:
     sent = Sent()
