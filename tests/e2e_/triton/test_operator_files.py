@@ -10,7 +10,8 @@ import pytest
 from llmops_operator.api.llmdeployment import TensorRTLLMEngine
 from llmops_operator.desired import triton as rendered
 from tests.e2e_.triton.client import connected
-from tests.support.triton import MODEL, REPOSITORY, running_triton
+from tests.support.triton import running_triton
+from tests.support.triton_files import MODEL, REPOSITORY
 
 pytestmark = pytest.mark.triton
 
