@@ -32,6 +32,7 @@ _STAYS_INSIDE = FieldRule(
 )
 RelativePath = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"), _STAYS_INSIDE]
 AbsolutePath = Annotated[str, Field(max_length=512, pattern=r"^(/[A-Za-z0-9._-]+)+$"), _STAYS_INSIDE]
+TensorName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/-]+$")]
 Url = Annotated[str, Field(max_length=1024, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 Parallel = Annotated[StrictInt, Field(ge=1, le=64)]
@@ -189,11 +190,27 @@ class Protocol(StrEnum):
     HTTP = "HTTP"
 
 
+class Interface(StrEnum):
+    """Whose inputs and outputs a generating model has."""
+
+    LLMAPI = "LLMAPI"
+    ENSEMBLE = "Ensemble"
+    VLLM = "VLLM"
+
+
 class Layout(StrEnum):
     """Whether a streamed response repeats the text so far or adds to it."""
 
     CUMULATIVE = "Cumulative"
     DELTA = "Delta"
+
+
+class EmbeddingModel(Model):
+    """A model of the same repository that turns a text into a vector."""
+
+    model: ModelName = Field(description="Its name.")
+    input: TensorName = Field(description="Its input, of the type TYPE_STRING.")
+    output: TensorName = Field(description="Its output: the vector, of the type TYPE_FP32, TYPE_FP16 or TYPE_FP64.")
 
 
 class ModelRepositoryEngine(Model):
@@ -203,8 +220,18 @@ class ModelRepositoryEngine(Model):
     path: AbsolutePath = Field(default="/models", description="The model repository in it.")
     model: ModelName = Field(default="tensorrt_llm", description="The model in that repository that is asked.")
     protocol: Protocol = Field(default=Protocol.GRPC, description="How the sidecars speak to it.")
-    layout: Layout = Field(
-        default=Layout.CUMULATIVE, description="Whether streamed responses repeat the text so far or add to it."
+    interface: Interface = Field(
+        default=Interface.LLMAPI,
+        description="The model's inputs and outputs: LLMAPI, TensorRT-LLM's llmapi model; Ensemble, its older ensemble "
+        "and tensorrt_llm_bls; VLLM, the model of the vLLM backend.",
+    )
+    layout: Layout | None = Field(
+        default=None,
+        description="Whether streamed responses repeat the text so far or add to it, where the model does otherwise "
+        "than its interface: LLMAPI is Cumulative, Ensemble and VLLM are Delta.",
+    )
+    embedding: EmbeddingModel | None = Field(
+        default=None, description="The model that answers /v1/embeddings; without one they are refused."
     )
 
 

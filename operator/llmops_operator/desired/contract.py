@@ -7,7 +7,6 @@ from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.llmdeployment import (
     Cache,
     ExternalEngine,
-    Layout,
     Limits,
     ModelRepositoryEngine,
     Protocol,
@@ -55,16 +54,20 @@ def _engine(engine: EngineSpec) -> contract.Engine:
         case ModelRepositoryEngine():
             return _repository_engine(engine)
         case VLLMEngine():
-            return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=triton.VLLM_MODEL, cumulative=False)
+            interface = contract.TritonInterface.VLLM
+            return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, triton.VLLM_MODEL, interface)
         case _:
-            return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=triton.LLMAPI_MODEL)
+            return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, triton.LLMAPI_MODEL)
 
 
 def _repository_engine(engine: ModelRepositoryEngine) -> contract.Engine:
-    cumulative = engine.layout is Layout.CUMULATIVE
+    interface = contract.TritonInterface(engine.interface)
+    layout = contract.TritonLayout(engine.layout) if engine.layout else None
+    found = engine.embedding
+    embedding = contract.TritonEmbedding(found.model, found.input, found.output) if found else None
     if engine.protocol is Protocol.HTTP:
-        return contract.TritonHttpEngine(url=triton.HTTP_URL, model=engine.model, cumulative=cumulative)
-    return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=engine.model, cumulative=cumulative)
+        return contract.TritonHttpEngine(triton.HTTP_URL, engine.model, interface, layout, embedding)
+    return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, engine.model, interface, layout, embedding)
 
 
 def _limits(limits: Limits) -> contract.Limits:

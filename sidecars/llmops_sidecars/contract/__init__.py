@@ -22,7 +22,15 @@ from llmops_sidecars.contract.document import (
     digest,
     encode,
 )
-from llmops_sidecars.contract.engine import Engine, OpenAIEngine, TritonGrpcEngine, TritonHttpEngine
+from llmops_sidecars.contract.engine import (
+    Engine,
+    OpenAIEngine,
+    TritonEmbedding,
+    TritonGrpcEngine,
+    TritonHttpEngine,
+    TritonInterface,
+    TritonLayout,
+)
 from llmops_sidecars.contract.policy import (
     Action,
     OnError,
@@ -61,8 +69,11 @@ __all__ = [
     "SecretsRule",
     "StreamWindow",
     "Template",
+    "TritonEmbedding",
     "TritonGrpcEngine",
     "TritonHttpEngine",
+    "TritonInterface",
+    "TritonLayout",
     "Variable",
     "VariableType",
     "decode",

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from msgspec import Struct
+
+
+class TritonInterface(StrEnum):
+    """Which inputs and outputs a generating model in Triton has.
+
+    LLMAPI: TensorRT-LLM's llmapi model. Ensemble: TensorRT-LLM's older ensemble and tensorrt_llm_bls. VLLM: the model
+    of Triton's vLLM backend.
+    """
+
+    LLMAPI = "LLMAPI"
+    ENSEMBLE = "Ensemble"
+    VLLM = "VLLM"
+
+
+class TritonLayout(StrEnum):
+    """Whether each response repeats the text so far, or adds to it."""
+
+    CUMULATIVE = "Cumulative"
+    DELTA = "Delta"
+
+
+class TritonEmbedding(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model of the same Triton that turns texts into vectors: its name, its text input, its output of numbers."""
+
+    model: str
+    input: str
+    output: str
 
 
 class TritonGrpcEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="tritonGrpc"):
     """Triton over gRPC. `address` is host:port, `model` the name in Triton's repository.
 
-    `cumulative`: each response repeats the text so far (TensorRT-LLM's llmapi layout) instead of adding to it.
+    `layout` is for models that stream otherwise than their interface does; None is as the interface.
     """
 
     address: str
     model: str = "tensorrt_llm"
-    cumulative: bool = True
+    interface: TritonInterface = TritonInterface.LLMAPI
+    layout: TritonLayout | None = None
+    embedding: TritonEmbedding | None = None
 
 
 class TritonHttpEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="tritonHttp"):
@@ -21,7 +52,9 @@ class TritonHttpEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
     url: str
     model: str = "tensorrt_llm"
-    cumulative: bool = True
+    interface: TritonInterface = TritonInterface.LLMAPI
+    layout: TritonLayout | None = None
+    embedding: TritonEmbedding | None = None
 
 
 class OpenAIEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="openAI"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from llmops_sidecars.contract import Engine, OpenAIEngine, TritonGrpcEngine
 from llmops_sidecars.engine.driver import Driver
 from llmops_sidecars.engine.openai_http import OpenAIHttp
-from llmops_sidecars.engine.triton_grpc import TritonGrpc
-from llmops_sidecars.engine.triton_http import TritonHttp
+from llmops_sidecars.engine.triton_driver import TritonDriver
+from llmops_sidecars.engine.triton_grpc import GrpcTransport
+from llmops_sidecars.engine.triton_http import HttpTransport
 
 
 def make_driver(settings: Engine) -> Driver:
@@ -14,5 +15,5 @@ def make_driver(settings: Engine) -> Driver:
     if isinstance(settings, OpenAIEngine):
         return OpenAIHttp(settings)
     if isinstance(settings, TritonGrpcEngine):
-        return TritonGrpc(settings)
-    return TritonHttp(settings)
+        return TritonDriver(settings, GrpcTransport(settings.address))
+    return TritonDriver(settings, HttpTransport(settings.url))

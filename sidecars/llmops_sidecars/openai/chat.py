@@ -113,6 +113,7 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True):
     stop: StopWord | Annotated[tuple[StopWord, ...], Meta(max_length=MAX_STOP_WORDS)] | None = None
     logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     tools: Annotated[tuple[Tool, ...], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None

@@ -27,6 +27,10 @@ def repository(**change: Any) -> Document:
     return {"model": {"name": "m"}, "engine": REPOSITORY, **change}
 
 
+def triton(**change: Any) -> Document:
+    return repository(engine={"modelRepository": {"image": "triton:1", **change}})
+
+
 def tensorrt(**change: Any) -> Document:
     return SERVED | {"engine": {"tensorRTLLM": change}}
 
@@ -54,6 +58,20 @@ BAD: list[tuple[str, str, Document, str]] = [
         "LLMDeployment",
         served(model={"name": "m", "source": {"huggingFace": {"repository": "a/b", "revision": "main"}}}),
         "revision",
+    ),
+    ("an unknown interface", "LLMDeployment", triton(interface="TGI"), "interface"),
+    ("an unknown layout", "LLMDeployment", triton(layout="Chunks"), "layout"),
+    (
+        "an embedding model without its output",
+        "LLMDeployment",
+        triton(embedding={"model": "e", "input": "i"}),
+        "output",
+    ),
+    (
+        "a tensor that can have no such name",
+        "LLMDeployment",
+        triton(embedding={"model": "e", "input": "a b", "output": "o"}),
+        "embedding.input",
     ),
     ("two engines", "LLMDeployment", served(engine=REPOSITORY | EXTERNAL), "at most one of tensorRTLLM"),
     (
