@@ -58,11 +58,15 @@ class TritonHttpEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
 
 class OpenAIEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="openAI"):
-    """An OpenAI-compatible provider. `url` ends before `/chat/completions`; the key is the content of a file."""
+    """An OpenAI-compatible provider. `url` ends before `/chat/completions`; the key is the content of a file.
+
+    `further_urls` are more addresses of the same model under the same key; requests go to all of them in turn.
+    """
 
     url: str
     model: str
     key_file: str | None = None
+    further_urls: tuple[str, ...] = ()
 
 
 Engine = TritonGrpcEngine | TritonHttpEngine | OpenAIEngine

@@ -24,7 +24,7 @@ class Call:
 class Transport(Protocol):
     """A way to one Triton. It connects when it is used and again after `close`.
 
-    All raise ApiError for what Triton answers with, EngineUnreachableError when it has not begun to answer.
+    All raise ApiError for what Triton answers with, EngineUnavailableError when it has not begun to answer.
     """
 
     async def signature(self, model: str) -> Signature:

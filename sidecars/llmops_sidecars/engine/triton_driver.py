@@ -13,9 +13,11 @@ from llmops_sidecars.engine.answer import Answer
 from llmops_sidecars.engine.choices import side_by_side
 from llmops_sidecars.engine.driver import (
     DEFAULT_OUTPUT_TOKENS,
-    EngineUnreachableError,
+    EmbedRequest,
+    EngineUnavailableError,
     GenerateRequest,
     Piece,
+    Vectors,
     generate_one_token,
     settle,
 )
@@ -23,7 +25,12 @@ from llmops_sidecars.engine.interfaces import INTERFACES
 from llmops_sidecars.engine.interfaces.interface import FINISH_REASON
 from llmops_sidecars.engine.tensors import Datatype, Input, Signature
 from llmops_sidecars.engine.transport import Call, Transport
-from llmops_sidecars.openai.errors import ApiError
+from llmops_sidecars.openai.embeddings import EmbeddingsRequest
+from llmops_sidecars.openai.errors import ApiError, engine_failed, no_embeddings, unsupported
+from llmops_sidecars.proxy.asgi import cancel
+
+VECTORS_AT_ONCE = 16
+"""Of one request with many texts, so that it leaves Triton room for others."""
 
 STOP_SECONDS = 2.0
 """How long a stop request may take; Triton answers it at once."""
@@ -55,6 +62,26 @@ class TritonDriver:
         """Stream the answer to a request."""
         return side_by_side(self._one, request)
 
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        """The vectors of texts, each asked for by itself: Triton batches what comes at the same time."""
+        settings, wanted = self._settings.embedding, request.embeddings
+        if settings is None:
+            raise no_embeddings()
+        if wanted.dimensions is not None:
+            raise unsupported("dimensions", "dimensions: choosing the length of vectors")
+        model, width = await self._signature(settings.model), asyncio.Semaphore(VECTORS_AT_ONCE)
+
+        async def vector(text: str) -> tuple[float, ...]:
+            async with width:
+                one = Input(settings.input, Datatype.TEXT, text)
+                return await self._transport.numbers(Call(model, request.id, model.fit([one])), settings.output)
+
+        asking = [asyncio.ensure_future(vector(text)) for text in _texts(wanted)]
+        try:
+            return Vectors(tuple(await asyncio.gather(*asking)))
+        finally:
+            await cancel(*asking)
+
     async def probe(self) -> None:
         """Generate one token."""
         await generate_one_token(self)
@@ -74,23 +101,23 @@ class TritonDriver:
             async with contextlib.aclosing(self._pieces(call, self._answer(request, model))) as pieces:
                 async for piece in pieces:
                     yield piece
-        except (ApiError, EngineUnreachableError):
+        except (ApiError, EngineUnavailableError):
             self._signatures.clear()
             raise
 
     async def _pieces(self, call: Call, answer: Answer) -> AsyncGenerator[Piece]:
-        responses, ended = self._transport.responses(call), False
+        responses, begun, ended = self._transport.responses(call), False, False
         try:
             async with contextlib.aclosing(responses):
                 async for response in responses:
-                    piece = answer.piece(response)
+                    piece, begun = answer.piece(response), True
                     if piece.finish_reason is not None:
                         ended = True
                         await settle(responses)
                     yield piece
-            last, ended = (None if ended else answer.end()), True
-            if last is not None:
-                yield last
+            if not ended:
+                ended = True
+                yield _last(answer, begun=begun)
         finally:
             if not ended:
                 self._stop(call.id)
@@ -129,5 +156,22 @@ class TritonDriver:
                 async with contextlib.aclosing(responses):
                     async for _ in responses:
                         pass
-        except (ApiError, EngineUnreachableError, TimeoutError) as answer:
+        except (ApiError, EngineUnavailableError, TimeoutError) as answer:
             _log.info("a generation was asked to stop", extra={"answer": type(answer).__name__})
+
+
+def _last(answer: Answer, *, begun: bool) -> Piece:
+    """The piece that ends an answer whose stream has ended; raises what a driver does when it should not have."""
+    last = answer.end() if begun else None
+    if last is not None:
+        return last
+    if begun:
+        raise engine_failed()
+    raise EngineUnavailableError
+
+
+def _texts(wanted: EmbeddingsRequest) -> tuple[str, ...]:
+    texts = tuple(one for one in wanted.inputs if isinstance(one, str))
+    if len(texts) < len(wanted.inputs):
+        raise unsupported("input", "input: tokens instead of texts")
+    return texts

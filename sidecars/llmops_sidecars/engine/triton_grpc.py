@@ -11,11 +11,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from llmops_sidecars.engine.answer import Response
-from llmops_sidecars.engine.driver import EngineUnreachableError
+from llmops_sidecars.engine.driver import EngineUnavailableError
 from llmops_sidecars.engine.tensors import Signature, first_text
 from llmops_sidecars.engine.transport import Call
 from llmops_sidecars.engine.triton import error
-from llmops_sidecars.openai.errors import ApiError, engine_failed
+from llmops_sidecars.openai.errors import ApiError, engine_failed, engine_unavailable
 
 CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -87,7 +87,7 @@ class GrpcTransport:
         for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=True):
             if tensor.name == output and tensor.datatype in _FLOATS:
                 return tuple(number for (number,) in struct.iter_unpack(f"<{_FLOATS[tensor.datatype]}", raw))
-        raise engine_failed(f"The model {call.model.model!r} in Triton has no output {output!r} of numbers.")
+        raise engine_unavailable(f"The model {call.model.model!r} in Triton has no output {output!r} of numbers.")
 
     async def close(self) -> None:
         """Close the channel."""
@@ -110,11 +110,11 @@ class GrpcTransport:
         return message
 
 
-def _failed(failure: Any, *, begun: bool) -> ApiError | EngineUnreachableError:
+def _failed(failure: Any, *, begun: bool) -> ApiError | EngineUnavailableError:
     """Tell a Triton that has not begun to answer from one that answers with an error, or breaks off."""
     details, code = failure.details() or "", failure.code().name
     gone = code == "UNAVAILABLE" and "is restricted" not in details
-    return EngineUnreachableError() if gone and not begun else error(details)
+    return EngineUnavailableError() if gone and not begun else error(details)
 
 
 def _response(message: Any) -> Response:

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from llmops_sidecars.engine.answer import Response
-from llmops_sidecars.engine.driver import EngineUnreachableError
+from llmops_sidecars.engine.driver import EngineUnavailableError
 from llmops_sidecars.engine.tensors import Signature
 from llmops_sidecars.engine.transport import MAX_ERROR_BYTES, Call
 from llmops_sidecars.engine.triton import error, reason
-from llmops_sidecars.openai.errors import ApiError, engine_failed
+from llmops_sidecars.openai.errors import ApiError, engine_failed, engine_unavailable
 from llmops_sidecars.openai.events import EventSplitter, EventTooLargeError
 from llmops_sidecars.proxy.downstream import (
     DownstreamCutError,
@@ -73,7 +73,7 @@ class HttpTransport:
         except (DownstreamCutError, EventTooLargeError) as cut:
             if begun:
                 raise engine_failed() from cut
-            raise EngineUnreachableError from cut
+            raise EngineUnavailableError from cut
 
     async def numbers(self, call: Call, output: str) -> tuple[float, ...]:
         """One output of a model that answers once."""
@@ -85,7 +85,7 @@ class HttpTransport:
         for tensor in inferred.outputs:
             if tensor.name == output and tensor.data:
                 return tensor.data
-        raise engine_failed(f"The model {call.model.model!r} in Triton has no output {output!r} of numbers.")
+        raise engine_unavailable(f"The model {call.model.model!r} in Triton has no output {output!r} of numbers.")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -96,7 +96,7 @@ class HttpTransport:
             async with self._asked(method, path, body) as response:
                 return await read_response(response, MAX_ANSWER_BYTES)
         except DownstreamCutError as cut:
-            raise EngineUnreachableError from cut
+            raise EngineUnavailableError from cut
 
     @asynccontextmanager
     async def _asked(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[DownstreamResponse]:
@@ -107,7 +107,7 @@ class HttpTransport:
                     raise _refusal(response.status, await read_response(response, MAX_ERROR_BYTES))
                 yield response
         except DownstreamUnavailableError as unavailable:
-            raise EngineUnreachableError from unavailable
+            raise EngineUnavailableError from unavailable
 
 
 async def _events(response: DownstreamResponse) -> AsyncIterator[bytes]:
@@ -129,10 +129,10 @@ def _decoded(event: bytes) -> Response:
     return response
 
 
-def _refusal(status: int, body: bytes) -> ApiError | EngineUnreachableError:
+def _refusal(status: int, body: bytes) -> ApiError | EngineUnavailableError:
     text = _error_text(body)
     queue_full = reason(text) == "queue full"
-    return EngineUnreachableError() if status == SERVICE_UNAVAILABLE and not queue_full else error(text)
+    return EngineUnavailableError() if status == SERVICE_UNAVAILABLE and not queue_full else error(text)
 
 
 def _error_text(body: bytes) -> str:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from llmops_sidecars.engine.choices import side_by_side
-from llmops_sidecars.engine.driver import EngineUnreachableError, GenerateRequest, Piece
+from llmops_sidecars.engine.driver import EngineUnavailableError, GenerateRequest, Piece
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.openai.errors import engine_failed
 from tests.sidecars_.engine.kit import generate
@@ -75,7 +75,7 @@ async def test_they_run_at_the_same_time_and_leaving_ends_all() -> None:
     assert engine.running == 0
 
 
-@pytest.mark.parametrize("error", [engine_failed(), EngineUnreachableError()], ids=["failed", "unreachable"])
+@pytest.mark.parametrize("error", [engine_failed(), EngineUnavailableError()], ids=["failed", "unreachable"])
 async def test_an_error_of_one_ends_all(error: Exception) -> None:
     engine = Engine()
 

@@ -10,10 +10,11 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from llmops_operator.desired import triton as desired
-from llmops_sidecars.contract import TritonInterface, TritonLayout
+from llmops_sidecars.contract import TritonEmbedding, TritonInterface, TritonLayout
 from llmops_sidecars.engine.driver import Driver, GenerateRequest, Piece
 from llmops_sidecars.openai.answers import LikelyToken, TokenLogprob, Usage
 from llmops_sidecars.openai.errors import ApiError
@@ -204,6 +205,49 @@ async def test_log_probabilities_of_the_ensemble_are_refused(
         with pytest.raises(ApiError) as caught:
             await pieces_of(driver, generate("Our", logprobs=True))
     assert (caught.value.status, caught.value.body.param) == (400, "logprobs")
+
+
+VECTORS = TritonEmbedding("embedding", "text", "vector")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+async def test_embeddings(quick_servers: dict[TritonInterface, TritonServer], protocol: str) -> None:
+    engine = Way(TritonInterface.ENSEMBLE, protocol).to(quick_servers[TritonInterface.ENSEMBLE])
+    texts = ["one two", "two ONE", "grüße", *(f"number {number}" for number in range(40))]
+    async with engine_app(msgspec.structs.replace(engine, embedding=VECTORS)) as app:
+        answer = await call(app, "POST", "/v1/embeddings", body={"model": "chat", "input": texts})
+        again = await call(app, "POST", "/v1/embeddings", body={"model": "chat", "input": texts[:1]})
+        refused = await call(app, "POST", "/v1/embeddings", body={"model": "chat", "input": [1, 2]})
+        cut = await call(app, "POST", "/v1/embeddings", body={"model": "chat", "input": "x", "dimensions": 2})
+        failed = await call(app, "POST", "/v1/embeddings", body={"model": "chat", "input": ["x", " "]})
+    vectors = [one["embedding"] for one in answer.json["data"]]
+    assert [one["index"] for one in answer.json["data"]] == list(range(43))
+    assert vectors[0] == pytest.approx(vectors[1])
+    assert len({tuple(vector) for vector in vectors}) >= 42
+    assert all(sum(number**2 for number in vector) == pytest.approx(1, abs=1e-5) for vector in vectors)
+    assert again.json["data"][0]["embedding"] == vectors[0]
+    assert [(one.status, one.error["param"]) for one in (refused, cut)] == [(400, "input"), (400, "dimensions")]
+    assert (failed.status, failed.error["code"]) == (503, "engine_unavailable")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize(
+    ("embedding", "says"),
+    [
+        (TritonEmbedding("embedding", "texts", "vector"), "has no input 'texts'"),
+        (TritonEmbedding("embedding", "text", "vectors"), "has no output 'vectors' of numbers"),
+        (TritonEmbedding("embeddings", "text", "vector"), "not available"),
+    ],
+    ids=["input", "output", "model"],
+)
+async def test_embeddings_by_another_name(
+    quick_servers: dict[TritonInterface, TritonServer], protocol: str, embedding: TritonEmbedding, says: str
+) -> None:
+    engine = Way(TritonInterface.ENSEMBLE, protocol).to(quick_servers[TritonInterface.ENSEMBLE])
+    async with engine_app(msgspec.structs.replace(engine, embedding=embedding)) as app:
+        answer = await call(app, "POST", "/v1/embeddings", body={"model": "chat", "input": "x"})
+    assert answer.status == 503
+    assert says in answer.error["message"]
 
 
 BYTES = "grüße 🎈🎈 — ☔"
