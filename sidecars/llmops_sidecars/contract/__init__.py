@@ -23,6 +23,7 @@ from llmops_sidecars.contract.document import (
     encode,
 )
 from llmops_sidecars.contract.engine import (
+    BenchmarkEngine,
     Engine,
     OpenAIEngine,
     TritonEmbedding,
@@ -49,6 +50,7 @@ from llmops_sidecars.contract.prompts import Message, Parameters, Template, Vari
 __all__ = [
     "VERSION",
     "Action",
+    "BenchmarkEngine",
     "CacheSettings",
     "Configuration",
     "Contract",

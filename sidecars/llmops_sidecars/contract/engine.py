@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class TritonInterface(StrEnum):
@@ -69,4 +70,12 @@ class OpenAIEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     further_urls: tuple[str, ...] = ()
 
 
-Engine = TritonGrpcEngine | TritonHttpEngine | OpenAIEngine
+class BenchmarkEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="benchmark"):
+    """No engine: made-up text of so many tokens at a fixed pace, in seconds, so that the path alone can be measured."""
+
+    tokens: Annotated[int, Meta(ge=1)] = 64
+    first_token_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    inter_token_seconds: Annotated[float, Meta(ge=0)] = 0.0
+
+
+Engine = TritonGrpcEngine | TritonHttpEngine | OpenAIEngine | BenchmarkEngine

@@ -35,10 +35,11 @@ T = TypeVar("T")
 
 
 class Served(StrEnum):
-    """Which engine answered."""
+    """Which engine answered; the benchmark engine is told apart, so that it is never taken for a model."""
 
     PRIMARY = "primary"
     FALLBACK = "fallback"
+    BENCHMARK = "benchmark"
 
 
 @dataclass
@@ -65,8 +66,11 @@ class _Place:
 class Route:
     """A primary engine of one or several endpoints, and perhaps a fallback."""
 
-    def __init__(self, primary: Pool, fallback: Pool | None, metrics: EngineMetrics) -> None:
+    def __init__(
+        self, primary: Pool, fallback: Pool | None, metrics: EngineMetrics, served: Served = Served.PRIMARY
+    ) -> None:
         self._primary, self._fallback, self._metrics = primary, fallback, metrics
+        self._served = served
         self._budget = RetryBudget()
         self._loaded = False
 
@@ -127,13 +131,13 @@ class Route:
         """Where to send a request, one after the other, while `course.failure` says why the one before has failed."""
         first = self._primary.choose()
         if first is not None:
-            yield _Place(Served.PRIMARY, self._primary, first)
+            yield _Place(self._served, self._primary, first)
             if self._may_repeat(course):
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads clients out
                 again = self._primary.choose(first)
                 if again is not None:
                     self._metrics.retries.inc()
-                    yield _Place(Served.PRIMARY, self._primary, again)
+                    yield _Place(self._served, self._primary, again)
         if self._fallback is None or not _may_fall_back(course.failure):
             return
         other = self._fallback.choose()
@@ -173,7 +177,7 @@ class Route:
         """An engine has begun to answer."""
         course.begun, course.served = True, place.served
         place.pool.answered(place.endpoint)
-        self._loaded = self._loaded or place.served is Served.PRIMARY
+        self._loaded = self._loaded or place.served is self._served
 
     async def _probe_fallback(self, pool: Pool) -> None:
         try:

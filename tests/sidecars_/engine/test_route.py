@@ -76,8 +76,13 @@ def count(registry: CollectorRegistry, name: str) -> float | None:
 
 
 async def test_an_engine_that_comes_back_is_asked_once_more(
-    primary: FakeProvider, urls: tuple[str, str], serve: Serve, registry: CollectorRegistry
+    primary: FakeProvider,
+    urls: tuple[str, str],
+    serve: Serve,
+    registry: CollectorRegistry,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("llmops_sidecars.engine.route.RETRY_SECONDS", 1.0)
     app = serve(urls[0])
     primary.refusal = BUSY
     asking = asyncio.create_task(ask(app))
