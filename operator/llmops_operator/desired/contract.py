@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
 from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.llmdeployment import (
+    BenchmarkEngine,
     Cache,
     ExternalEngine,
     Limits,
@@ -26,6 +27,7 @@ def build(facts: Facts) -> contract.Contract:
         engine=_engine(facts.engine),
         configurations=(_configuration(facts),),
         limits=_limits(facts.spec.limits),
+        fallback=_external(facts.fallback, paths.FALLBACK_FILE) if facts.fallback else None,
     )
 
 
@@ -49,8 +51,10 @@ def _configuration(facts: Facts) -> contract.Configuration:
 def _engine(engine: EngineSpec) -> contract.Engine:
     match engine:
         case ExternalEngine():
-            key_file = paths.CREDENTIALS_FILE if engine.credentials_secret_ref else None
-            return contract.OpenAIEngine(url=engine.url, model=engine.model, key_file=key_file)
+            return _external(engine, paths.CREDENTIALS_FILE)
+        case BenchmarkEngine():
+            first, between = engine.first_token_milliseconds, engine.inter_token_milliseconds
+            return contract.BenchmarkEngine(engine.tokens, first / 1000, between / 1000)
         case ModelRepositoryEngine():
             return _repository_engine(engine)
         case VLLMEngine():
@@ -58,6 +62,11 @@ def _engine(engine: EngineSpec) -> contract.Engine:
             return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, triton.VLLM_MODEL, interface)
         case _:
             return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, triton.LLMAPI_MODEL)
+
+
+def _external(engine: ExternalEngine, key_file: str) -> contract.OpenAIEngine:
+    key = key_file if engine.credentials_secret_ref else None
+    return contract.OpenAIEngine(engine.url, engine.model, key, tuple(engine.further_urls))
 
 
 def _repository_engine(engine: ModelRepositoryEngine) -> contract.Engine:

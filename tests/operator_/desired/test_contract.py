@@ -9,7 +9,7 @@ import pytest
 from llmops_operator.desired import contract as builder
 from llmops_operator.desired import revision
 from llmops_sidecars import contract
-from tests.operator_.desired.facts import ALL, CPU, EXTERNAL, GPU, VLLM, facts
+from tests.operator_.desired.facts import ALL, BENCHMARK, CPU, EXTERNAL, FALLBACK, GPU, VLLM, facts
 
 TEMPLATE = {
     "messages": [{"role": "system", "content": "Be {{ how }}."}, {"role": "user", "content": "{{ question }}"}],
@@ -70,6 +70,11 @@ def test_the_sidecars_read_what_is_written(spec: dict[str, Any]) -> None:
             EXTERNAL | {"engine": {"external": {"url": "http://a", "model": "m"}}},
             contract.OpenAIEngine("http://a", "m", None),
         ),
+        (
+            EXTERNAL | {"engine": {"external": {"url": "http://a", "model": "m", "furtherUrls": ["http://b"]}}},
+            contract.OpenAIEngine("http://a", "m", None, ("http://b",)),
+        ),
+        (BENCHMARK, contract.BenchmarkEngine(9, 0.25, 0.0)),
     ],
     ids=[
         "tensorrt-llm",
@@ -79,10 +84,20 @@ def test_the_sidecars_read_what_is_written(spec: dict[str, Any]) -> None:
         "vllm over http, with embeddings",
         "external",
         "external without a key",
+        "external with two addresses",
+        "benchmark",
     ],
 )
 def test_the_engine_is_where_the_pod_has_it(spec: dict[str, Any], engine: contract.Engine) -> None:
     assert builder.build(facts(spec)).engine == engine
+
+
+def test_a_fallback_has_a_key_of_its_own() -> None:
+    other = ("https://third.example/v1",)
+    assert builder.build(facts(FALLBACK)).fallback == contract.OpenAIEngine(
+        "https://other.example/v1", "gpt-y", "/etc/llmops-fallback/key", other
+    )
+    assert builder.build(facts(CPU)).fallback is None
 
 
 def test_a_template_is_resolved() -> None:

@@ -13,7 +13,7 @@ from llmops_operator.desired.volumes import engine_mounts
 from tests.operator_.desired.facts import ALL, CPU, EXTERNAL, GPU, VLLM, facts
 
 Document = dict[str, Any]
-WITH_ENGINE = {name: spec for name, spec in ALL.items() if name != "external"}
+WITH_ENGINE = {name: spec for name, spec in ALL.items() if name not in {"external", "benchmark"}}
 
 
 def flags(document: Document) -> dict[str, str]:
