@@ -26,15 +26,12 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
-import yaml
 
-TRITON_CPU = Path(__file__).parents[2] / "e2e" / "triton-cpu"
-MODEL = "tensorrt_llm"
-REPOSITORY = TRITON_CPU / "model_repository"
-MODEL_YAML = REPOSITORY / MODEL / "1" / "model.yaml"
+from tests.support.triton_files import REPOSITORY, TRITON_CPU, Config, put_backends, put_repository
+
 REQUIREMENTS = TRITON_CPU / "requirements.txt"
 PYTHONS = ("3.11", "3.12")
 """Versions that have both a backend in the wheel and a numpy below 2."""
@@ -45,7 +42,6 @@ PORTS = range(20000, 32000)
 """Below the kernel's own range, so that no outgoing connection takes one between the choice and the start."""
 
 LOAD_SECONDS = 60
-Config = Mapping[str, Any] | Path | None
 _numbers = itertools.count()
 
 _PROBE = """
@@ -84,7 +80,7 @@ class TritonServer:
         """Start nothing yet.
 
         Args:
-            config: laid over the model.yaml of the repository, mapping by mapping; or a file to be read instead of it.
+            config: laid over the settings of the repository's models, mapping by mapping; or a file to be read instead.
             flags: further flags of tritonserver.
             repository: the model repository.
         """
@@ -101,14 +97,16 @@ class TritonServer:
         installation = install()
         remove_stale_regions()
         folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="llmops-triton-")))
-        config = self._config if isinstance(self._config, Path) else _written(self._config or {}, folder)
+        self._models, settings = put_repository(self._repository, self._config, folder)
+        self._backends = put_backends(installation.server, folder)
         self._log_path = folder / "log"
         with self._log_path.open("wb") as log:
             # setpriv: whatever becomes of the test run, the server does not outlive it. Its own session: one signal
             # reaches its model's processes too, and a Ctrl-C of the terminal none of them.
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self._command(installation)],
-                env={**installation.variables, "LLM_CONFIG_PATH": str(config)},
+                env={**installation.variables, "LLM_CONFIG_PATH": str(settings)},
+                cwd=folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -143,8 +141,8 @@ class TritonServer:
         listen = [f"--{name}-{key}={value}" for name, port in self._ports.items() for key, value in _address(port)]
         return [
             str(server / "bin" / "tritonserver"),
-            f"--model-repository={self._repository}",
-            f"--backend-directory={server / 'backends'}",
+            f"--model-repository={self._models}",
+            f"--backend-directory={self._backends}",
             f"--backend-config=python,shm-region-prefix-name={self._region_prefix}",
             "--model-control-mode=none",
             "--exit-timeout-secs=5",
@@ -197,14 +195,6 @@ def is_alive(process: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`, mappings merged key by key."""
-    both = {
-        key: merged(base[key], over[key]) for key in base.keys() & over.keys() if _are_mappings(base[key], over[key])
-    }
-    return {**base, **over, **both}
 
 
 def free_ports(count: int) -> list[int]:
@@ -290,13 +280,6 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmops-operator" / "triton"
 
 
-def _written(config: Mapping[str, Any], folder: Path) -> Path:
-    path = folder / "model.yaml"
-    base = yaml.safe_load(MODEL_YAML.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(merged(base, config)), encoding="utf-8")
-    return path
-
-
 def _reasons(log: str) -> str:
     """The errors of a log, and its last lines."""
     lines = log.splitlines()
@@ -306,10 +289,6 @@ def _reasons(log: str) -> str:
 
 def _address(port: int) -> tuple[tuple[str, object], ...]:
     return ("address", "127.0.0.1"), ("port", port)
-
-
-def _are_mappings(*values: object) -> bool:
-    return all(isinstance(value, Mapping) for value in values)
 
 
 def _answers(url: str) -> bool:

@@ -32,6 +32,7 @@ _STAYS_INSIDE = FieldRule(
 )
 RelativePath = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"), _STAYS_INSIDE]
 AbsolutePath = Annotated[str, Field(max_length=512, pattern=r"^(/[A-Za-z0-9._-]+)+$"), _STAYS_INSIDE]
+TensorName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/-]+$")]
 Url = Annotated[str, Field(max_length=1024, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 Parallel = Annotated[StrictInt, Field(ge=1, le=64)]
@@ -42,11 +43,13 @@ LabelKey = Annotated[str, Field(max_length=317, pattern=LABEL_KEY)]
 
 ONE_SOURCE = "give exactly one of huggingFace, volume, image"
 AT_MOST_ONE = (
-    "[has(self.tensorRTLLM), has(self.vLLM), has(self.modelRepository), has(self.external)].filter(x, x).size() <= 1"
+    "[has(self.tensorRTLLM), has(self.vLLM), has(self.modelRepository), has(self.external), has(self.benchmark)]"
+    ".filter(x, x).size() <= 1"
 )
 VALUE_OF_EXISTS = "a value goes with the operator Equal; Exists takes none"
 UNKNOWN_DEFAULT = "default must be one of templates"
-ONE_ENGINE = "give at most one of tensorRTLLM, vLLM, modelRepository, external"
+ONE_ENGINE = "give at most one of tensorRTLLM, vLLM, modelRepository, external, benchmark"
+NO_FALLBACK = "a benchmark engine has no fallback: what is measured must not change"
 
 
 class HuggingFaceSource(Model):
@@ -189,11 +192,27 @@ class Protocol(StrEnum):
     HTTP = "HTTP"
 
 
+class Interface(StrEnum):
+    """Whose inputs and outputs a generating model has."""
+
+    LLMAPI = "LLMAPI"
+    ENSEMBLE = "Ensemble"
+    VLLM = "VLLM"
+
+
 class Layout(StrEnum):
     """Whether a streamed response repeats the text so far or adds to it."""
 
     CUMULATIVE = "Cumulative"
     DELTA = "Delta"
+
+
+class EmbeddingModel(Model):
+    """A model of the same repository that turns a text into a vector."""
+
+    model: ModelName = Field(description="Its name.")
+    input: TensorName = Field(description="Its input, of the type TYPE_STRING.")
+    output: TensorName = Field(description="Its output: the vector, of the type TYPE_FP32, TYPE_FP16 or TYPE_FP64.")
 
 
 class ModelRepositoryEngine(Model):
@@ -203,8 +222,18 @@ class ModelRepositoryEngine(Model):
     path: AbsolutePath = Field(default="/models", description="The model repository in it.")
     model: ModelName = Field(default="tensorrt_llm", description="The model in that repository that is asked.")
     protocol: Protocol = Field(default=Protocol.GRPC, description="How the sidecars speak to it.")
-    layout: Layout = Field(
-        default=Layout.CUMULATIVE, description="Whether streamed responses repeat the text so far or add to it."
+    interface: Interface = Field(
+        default=Interface.LLMAPI,
+        description="The model's inputs and outputs: LLMAPI, TensorRT-LLM's llmapi model; Ensemble, its older ensemble "
+        "and tensorrt_llm_bls; VLLM, the model of the vLLM backend.",
+    )
+    layout: Layout | None = Field(
+        default=None,
+        description="Whether streamed responses repeat the text so far or add to it, where the model does otherwise "
+        "than its interface: LLMAPI is Cumulative, Ensemble and VLLM are Delta.",
+    )
+    embedding: EmbeddingModel | None = Field(
+        default=None, description="The model that answers /v1/embeddings; without one they are refused."
     )
 
 
@@ -214,22 +243,53 @@ class ExternalEngine(Model):
     url: Url = Field(description="Its API, up to and without /chat/completions, such as https://api.example/v1.")
     model: ModelName = Field(description="The model's name there.")
     credentials_secret_ref: SecretKey | None = Field(default=None, description="Its API key.")
+    further_urls: Annotated[list[Url], Field(max_length=8), Unique()] = Field(
+        default_factory=list,
+        description="More addresses of the same model under the same key, such as other regions. Requests go to all of "
+        "them in turn; one that fails is left out for a while.",
+    )
+
+
+class FallbackEngine(Model):
+    """Who answers what the engine has not begun to answer."""
+
+    external: ExternalEngine = Field(description="An OpenAI-compatible provider.")
+
+
+class BenchmarkEngine(Model):
+    """No model: made-up text at a fixed pace, to measure the path alone."""
+
+    tokens: StrictInt = Field(default=64, ge=1, le=100_000, description="Words of an answer.")
+    first_token_milliseconds: StrictInt = Field(default=0, ge=0, le=60_000, description="Before the first word.")
+    inter_token_milliseconds: StrictInt = Field(default=0, ge=0, le=60_000, description="Between two words.")
 
 
 class Engine(Model):
     """What runs the model: at most one; TensorRT-LLM when none is given."""
 
-    model_config = rules((AT_MOST_ONE, ONE_ENGINE))
+    model_config = rules(
+        (AT_MOST_ONE, ONE_ENGINE),
+        ("!(has(self.benchmark) && has(self.fallback))", NO_FALLBACK),
+    )
 
     tensor_rt_llm: TensorRTLLMEngine | None = Field(default=None, alias="tensorRTLLM", description="TensorRT-LLM.")
     vllm: VLLMEngine | None = Field(default=None, alias="vLLM", description="vLLM.")
     model_repository: ModelRepositoryEngine | None = Field(default=None, description="Any Triton model repository.")
     external: ExternalEngine | None = Field(default=None, description="An OpenAI-compatible provider.")
+    benchmark: BenchmarkEngine | None = Field(
+        default=None, description="No model: made-up text, to measure what guard and cache cost."
+    )
+    fallback: FallbackEngine | None = Field(
+        default=None,
+        description="Answers when the engine fails before the first byte of an answer, or is known not to be there.",
+    )
 
     @model_validator(mode="after")
     def _at_most_one(self) -> Self:
-        if len(chosen(self, "tensor_rt_llm", "vllm", "model_repository", "external")) > 1:
+        if len(chosen(self, "tensor_rt_llm", "vllm", "model_repository", "external", "benchmark")) > 1:
             raise ValueError(ONE_ENGINE)
+        if self.benchmark is not None and self.fallback is not None:
+            raise ValueError(NO_FALLBACK)
         return self
 
 
@@ -362,8 +422,8 @@ class Scheduling(Model):
     )
 
 
-EXTERNAL = "(has(self.engine) && has(self.engine.external))"
-OWN_FILES = f"(has(self.engine) && has(self.engine.modelRepository)) || {EXTERNAL}"
+WITHOUT_POD = "(has(self.engine) && (has(self.engine.external) || has(self.engine.benchmark)))"
+OWN_FILES = f"(has(self.engine) && has(self.engine.modelRepository)) || {WITHOUT_POD}"
 PARALLEL = (
     "(has(self.engine) && has(self.engine.tensorRTLLM) ? "
     "self.engine.tensorRTLLM.tensorParallelSize * self.engine.tensorRTLLM.pipelineParallelSize : "
@@ -373,7 +433,7 @@ NEEDS_SOURCE = "a GPU engine needs model.source; tensorRTLLM is the engine when 
 NEEDS_GPUS = (
     "resources.gpus must be what the engine spreads over: tensorParallelSize * pipelineParallelSize, 1 by default"
 )
-NO_SOURCE = "an external engine has no model.source and no resources"
+NO_SOURCE = "an external or benchmark engine has no model.source and no resources"
 
 
 class LLMDeploymentSpec(Model):
@@ -382,7 +442,7 @@ class LLMDeploymentSpec(Model):
     model_config = rules(
         (f"{OWN_FILES} || has(self.model.source)", NEEDS_SOURCE),
         (f"{OWN_FILES} || (has(self.resources) && self.resources.gpus == {PARALLEL})", NEEDS_GPUS),
-        (f"!{EXTERNAL} || (!has(self.model.source) && !has(self.resources))", NO_SOURCE),
+        (f"!{WITHOUT_POD} || (!has(self.model.source) && !has(self.resources))", NO_SOURCE),
     )
 
     model: ServedModel = Field(description="The model.")
@@ -398,9 +458,10 @@ class LLMDeploymentSpec(Model):
     @model_validator(mode="after")
     def _engine_has_what_it_needs(self) -> Self:
         engine = self.engine or Engine()
-        if engine.external is not None and (self.model.source is not None or self.resources is not None):
+        elsewhere = engine.external is not None or engine.benchmark is not None
+        if elsewhere and (self.model.source is not None or self.resources is not None):
             raise ValueError(NO_SOURCE)
-        if engine.external is None and engine.model_repository is None:
+        if not elsewhere and engine.model_repository is None:
             if self.model.source is None:
                 raise ValueError(NEEDS_SOURCE)
             if (self.resources or Resources()).gpus != _parallel(engine):

@@ -5,6 +5,7 @@ ConfigurationCurrent   while pods are ready: whether their sidecars run the want
 Reconciling            only while True: work is under way, or will be tried again by itself
 Stalled                only while True: a person has to act; never together with Reconciling
 TemplateInvalid, PolicyInvalid   only while True: which of the referenced objects must be corrected
+Benchmark              only while True: what is served is made-up text, and no model
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from llmops_operator.decide.reports import Verdict, verdict
 from llmops_operator.decide.times import stamp
 from llmops_operator.decide.troubles import first_trouble
 from llmops_operator.decide.values import Hold, Plan
-from llmops_operator.world import Document, World
+from llmops_operator.world import Document, Invalid, World
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
-CONFIGURATION_CURRENT = "ConfigurationCurrent"
+CONFIGURATION_CURRENT, BENCHMARK = "ConfigurationCurrent", "Benchmark"
 MESSAGE_LENGTH = 4096
 """What the schema takes."""
 
@@ -46,7 +47,7 @@ def conditions(world: World, plan: Plan, failure: Hold | None = None) -> tuple[C
     problem = plan.hold or _unfinished(world, plan)
     configuration = () if plan.hold else _configuration(verdict(world, plan.configuration))
     ready = _ready(world, failure if _matters(failure, problem) else problem)
-    return (ready, *configuration, *_work(failure or problem), *_reference(plan.hold))
+    return (ready, *configuration, *_work(failure or problem), *_reference(plan.hold), *_benchmark(world))
 
 
 def as_documents(
@@ -90,6 +91,14 @@ def _reference(hold: Hold | None) -> tuple[Condition, ...]:
     if hold is None or hold.reason not in _REFERENCES:
         return ()
     return (Condition(hold.reason, "True", "CannotBeUsed", hold.message),)
+
+
+def _benchmark(world: World) -> tuple[Condition, ...]:
+    spec = world.deployment.spec
+    if isinstance(spec, Invalid) or spec.engine is None or spec.engine.benchmark is None:
+        return ()
+    message = "engine.benchmark answers with made-up text, to measure the path alone: no model is served"
+    return (Condition(BENCHMARK, "True", "NoModel", message),)
 
 
 def _matters(failure: Hold | None, problem: Hold | None) -> bool:

@@ -3,7 +3,8 @@
     fetch-model   init container, only for a model of the hub: fills /model and ends
     cache         native sidecar: started before the guard, so it stops after it
     guard         native sidecar: the pod's only open ports
-    triton        main container; with an external engine the guard is the main container, in the form `serve`
+    triton        main container; with an external engine that is the guard, in the form `serve`, and with the
+                  benchmark engine the guard as it is, so that the path is the one of a pod with a model
 
 No container has a startup probe that another waits for: the guard answers 503 until the cache's socket is there, and is
 ready only when a token came back from the engine, so that all of them start at the same time.
@@ -29,6 +30,7 @@ from llmops_operator.desired.volumes import (
     contract_mount,
     credentials_mounts,
     engine_mounts,
+    fallback_mounts,
     fetched_model_mount,
     socket_mount,
 )
@@ -56,12 +58,15 @@ def init_containers(facts: Facts) -> list[Document]:
         return []
     source = facts.spec.model.source
     fetching = [fetch(facts, source.hugging_face)] if source and source.hugging_face else []
-    return [*fetching, cache(facts), guard(facts)]
+    sidecars = [cache(facts), guard(facts)] if facts.has_triton else [cache(facts)]
+    return [*fetching, *(one | {"restartPolicy": "Always"} for one in sidecars)]
 
 
 def containers(facts: Facts) -> list[Document]:
     """The main container."""
-    return [serve(facts) if facts.is_external else engine(facts)]
+    if facts.has_triton:
+        return [engine(facts)]
+    return [serve(facts) if facts.is_external else guard(facts)]
 
 
 def fetch(facts: Facts, source: HuggingFaceSource) -> Document:
@@ -83,17 +88,15 @@ def fetch(facts: Facts, source: HuggingFaceSource) -> Document:
 def cache(facts: Facts) -> Document:
     """The cache and the engine's driver. It has no probe of its own: the guard's asks through it for a token."""
     return _sidecar_image(facts, names.CACHE_CONTAINER) | {
-        "restartPolicy": "Always",
         "args": ["cache", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}"],
         "resources": _resources("96Mi", _cache_memory(facts)),
-        "volumeMounts": [contract_mount(), socket_mount()],
+        "volumeMounts": [contract_mount(), socket_mount(), *fallback_mounts(facts)],
     }
 
 
 def guard(facts: Facts) -> Document:
     """The front door."""
     return _sidecar_image(facts, names.GUARD_CONTAINER) | {
-        "restartPolicy": "Always",
         "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening()],
         **_front_door(),
         "resources": _resources("96Mi", GUARD_MEMORY),
@@ -107,7 +110,7 @@ def serve(facts: Facts) -> Document:
         "args": ["serve", f"--contract={paths.CONTRACT_FILE}", *_listening()],
         **_front_door(),
         "resources": _resources("128Mi", GUARD_MEMORY + _cache_memory(facts)),
-        "volumeMounts": [contract_mount(), *credentials_mounts(facts)],
+        "volumeMounts": [contract_mount(), *credentials_mounts(facts), *fallback_mounts(facts)],
     }
 
 
@@ -192,7 +195,7 @@ def _engine_image(facts: Facts) -> str:
         case ModelRepositoryEngine(image=image):
             return image
         case _:
-            raise AssertionError("an external engine has no container")
+            raise AssertionError("an engine outside the pod has no container")
 
 
 def _engine_environment() -> list[Document]:

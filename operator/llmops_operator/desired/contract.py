@@ -5,9 +5,9 @@ from __future__ import annotations
 from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
 from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.llmdeployment import (
+    BenchmarkEngine,
     Cache,
     ExternalEngine,
-    Layout,
     Limits,
     ModelRepositoryEngine,
     Protocol,
@@ -27,6 +27,7 @@ def build(facts: Facts) -> contract.Contract:
         engine=_engine(facts.engine),
         configurations=(_configuration(facts),),
         limits=_limits(facts.spec.limits),
+        fallback=_external(facts.fallback, paths.FALLBACK_FILE) if facts.fallback else None,
     )
 
 
@@ -50,21 +51,32 @@ def _configuration(facts: Facts) -> contract.Configuration:
 def _engine(engine: EngineSpec) -> contract.Engine:
     match engine:
         case ExternalEngine():
-            key_file = paths.CREDENTIALS_FILE if engine.credentials_secret_ref else None
-            return contract.OpenAIEngine(url=engine.url, model=engine.model, key_file=key_file)
+            return _external(engine, paths.CREDENTIALS_FILE)
+        case BenchmarkEngine():
+            first, between = engine.first_token_milliseconds, engine.inter_token_milliseconds
+            return contract.BenchmarkEngine(engine.tokens, first / 1000, between / 1000)
         case ModelRepositoryEngine():
             return _repository_engine(engine)
         case VLLMEngine():
-            return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=triton.VLLM_MODEL, cumulative=False)
+            interface = contract.TritonInterface.VLLM
+            return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, triton.VLLM_MODEL, interface)
         case _:
-            return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=triton.LLMAPI_MODEL)
+            return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, triton.LLMAPI_MODEL)
+
+
+def _external(engine: ExternalEngine, key_file: str) -> contract.OpenAIEngine:
+    key = key_file if engine.credentials_secret_ref else None
+    return contract.OpenAIEngine(engine.url, engine.model, key, tuple(engine.further_urls))
 
 
 def _repository_engine(engine: ModelRepositoryEngine) -> contract.Engine:
-    cumulative = engine.layout is Layout.CUMULATIVE
+    interface = contract.TritonInterface(engine.interface)
+    layout = contract.TritonLayout(engine.layout) if engine.layout else None
+    found = engine.embedding
+    embedding = contract.TritonEmbedding(found.model, found.input, found.output) if found else None
     if engine.protocol is Protocol.HTTP:
-        return contract.TritonHttpEngine(url=triton.HTTP_URL, model=engine.model, cumulative=cumulative)
-    return contract.TritonGrpcEngine(address=triton.GRPC_ADDRESS, model=engine.model, cumulative=cumulative)
+        return contract.TritonHttpEngine(triton.HTTP_URL, engine.model, interface, layout, embedding)
+    return contract.TritonGrpcEngine(triton.GRPC_ADDRESS, engine.model, interface, layout, embedding)
 
 
 def _limits(limits: Limits) -> contract.Limits:

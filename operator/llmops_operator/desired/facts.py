@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.api.llmdeployment import (
+    BenchmarkEngine,
     ExternalEngine,
     ModelRepositoryEngine,
     Resources,
@@ -16,7 +17,7 @@ from llmops_operator.api.llmdeployment import (
 from llmops_operator.desired.platform import Platform
 from llmops_operator.settings import Settings
 
-EngineSpec = TensorRTLLMEngine | VLLMEngine | ModelRepositoryEngine | ExternalEngine
+EngineSpec = TensorRTLLMEngine | VLLMEngine | ModelRepositoryEngine | ExternalEngine | BenchmarkEngine
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,17 @@ class Facts:
         return isinstance(self.engine, ExternalEngine)
 
     @property
+    def has_triton(self) -> bool:
+        """Whether the pods run the engine."""
+        return not isinstance(self.engine, ExternalEngine | BenchmarkEngine)
+
+    @property
+    def fallback(self) -> ExternalEngine | None:
+        """The provider that answers when the engine does not."""
+        fallback = self.spec.engine.fallback if self.spec.engine else None
+        return fallback.external if fallback else None
+
+    @property
     def on_gpus(self) -> bool:
         """Whether the pods need GPUs."""
         return self.resources.gpus > 0
@@ -66,4 +78,5 @@ def engine_of(spec: LLMDeploymentSpec) -> EngineSpec:
     engine = spec.engine
     if engine is None:
         return TensorRTLLMEngine()
-    return engine.tensor_rt_llm or engine.vllm or engine.model_repository or engine.external or TensorRTLLMEngine()
+    named = engine.tensor_rt_llm or engine.vllm or engine.model_repository or engine.external or engine.benchmark
+    return named or TensorRTLLMEngine()

@@ -12,7 +12,11 @@ SOCKET_FILE = f"{SOCKET_DIRECTORY}/cache.sock"
 CREDENTIALS_DIRECTORY = "/etc/llmops-credentials"
 CREDENTIALS_KEY = "key"
 CREDENTIALS_FILE = f"{CREDENTIALS_DIRECTORY}/{CREDENTIALS_KEY}"
-"""The one secret that a pod may hold: the hub's token while the model is fetched, or the provider's API key."""
+"""The hub's token while the model is fetched, or the provider's API key."""
+
+FALLBACK_DIRECTORY = "/etc/llmops-fallback"
+FALLBACK_FILE = f"{FALLBACK_DIRECTORY}/{CREDENTIALS_KEY}"
+"""The API key of the provider that is the fallback."""
 
 MODEL_DIRECTORY = "/model"
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's

@@ -38,7 +38,7 @@ def grace_seconds(facts: Facts) -> int:
     The hooks run at the same time and TERM waits for them; all of it is inside this time (Kubernetes, "Container
     Lifecycle Hooks").
     """
-    exiting = 0 if facts.is_external else EXIT_TIMEOUT_SECONDS
+    exiting = EXIT_TIMEOUT_SECONDS if facts.has_triton else 0
     return LINGER_SECONDS + facts.spec.limits.request_seconds + exiting + MARGIN_SECONDS
 
 
@@ -68,7 +68,7 @@ def _shared_processes(facts: Facts) -> Document:
     for the whole grace period. The containers see each other's processes by this, but run as different users and
     without capabilities, so they can neither signal nor read one another; secrets are files, never arguments.
     """
-    return {} if facts.is_external else {"shareProcessNamespace": True}
+    return {"shareProcessNamespace": True} if facts.has_triton else {}
 
 
 def _security() -> Document:

@@ -148,7 +148,7 @@ _LLMAPI_OUTPUTS = {
     "first_token_time_ns": "INT64",
     "last_token_time_ns": "INT64",
 }
-_REQUIRED = frozenset({"text_input", "stream"})
+_REQUIRED = frozenset({"text_input"})
 _LISTS = frozenset({"text_input", "sampling_param_stop"})
 
 
@@ -162,13 +162,8 @@ def llmapi_configuration() -> str:
 
 
 def vllm_configuration() -> str:
-    """`config.pbtxt` of the vLLM backend's model."""
-    inputs = {"text_input": "STRING", "stream": "BOOL", "sampling_parameters": "STRING"}
-    tensors = "".join(_tensor("input", name, kind, "1") for name, kind in inputs.items())
-    return (
-        f'name: "{VLLM_MODEL}"\nbackend: "vllm"\nmax_batch_size: 0\nmodel_transaction_policy {{ decoupled: true }}\n'
-        f"{_instance('KIND_MODEL')}{tensors}{_tensor('output', 'text_output', 'STRING', '-1')}"
-    )
+    """`config.pbtxt` of the vLLM backend's model: the backend adds inputs, outputs and decoupled mode by itself."""
+    return f'name: "{VLLM_MODEL}"\nbackend: "vllm"\n{_instance("KIND_MODEL")}'
 
 
 def _instance(kind: str) -> str:

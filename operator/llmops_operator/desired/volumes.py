@@ -12,7 +12,7 @@ from llmops_operator.desired.facts import Facts
 
 Document = dict[str, Any]
 
-CONTRACT, SOCKET, CREDENTIALS = "contract", "socket", "credentials"
+CONTRACT, SOCKET, CREDENTIALS, FALLBACK = "contract", "socket", "credentials", "fallback"
 MODEL, ENGINE, SHARED_MEMORY, TEMPORARY = "model", "engine", "shared-memory", "temporary"
 
 OWNER_AND_GROUP = 0o440
@@ -22,15 +22,18 @@ OWNER_AND_GROUP = 0o440
 def volumes(facts: Facts) -> list[Document]:
     """All volumes of the pod."""
     if facts.is_external:
-        return [_contract(facts), *_credentials(facts)]
+        return [_contract(facts), *_credentials(facts), *_fallback(facts)]
+    if not facts.has_triton:
+        return [_contract(facts), _socket()]
     return [
         _contract(facts),
-        {"name": SOCKET, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        _socket(),
         {"name": TEMPORARY, "emptyDir": {}},
         {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(facts)}},
         *_engine(facts),
         *_model(facts),
         *_credentials(facts),
+        *_fallback(facts),
     ]
 
 
@@ -58,6 +61,13 @@ def credentials_mounts(facts: Facts) -> list[Document]:
     if _secret(facts) is None:
         return []
     return [{"name": CREDENTIALS, "mountPath": paths.CREDENTIALS_DIRECTORY, "readOnly": True}]
+
+
+def fallback_mounts(facts: Facts) -> list[Document]:
+    """The directory of the fallback's key, for the container that asks it."""
+    if facts.fallback is None or facts.fallback.credentials_secret_ref is None:
+        return []
+    return [{"name": FALLBACK, "mountPath": paths.FALLBACK_DIRECTORY, "readOnly": True}]
 
 
 def fetched_model_mount() -> Document:
@@ -117,13 +127,24 @@ def _model_mounts(source: ModelSource | None) -> list[Document]:
     return [mount | ({"subPath": path} if path else {})]
 
 
+def _socket() -> Document:
+    return {"name": SOCKET, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+
+
 def _credentials(facts: Facts) -> list[Document]:
-    secret = _secret(facts)
+    return _secret_volume(CREDENTIALS, _secret(facts))
+
+
+def _fallback(facts: Facts) -> list[Document]:
+    return _secret_volume(FALLBACK, facts.fallback.credentials_secret_ref if facts.fallback else None)
+
+
+def _secret_volume(name: str, secret: SecretKey | None) -> list[Document]:
     if secret is None:
         return []
     items = [{"key": secret.key, "path": paths.CREDENTIALS_KEY}]
     source = {"secretName": secret.name, "items": items, "defaultMode": OWNER_AND_GROUP}
-    return [{"name": CREDENTIALS, "secret": source}]
+    return [{"name": name, "secret": source}]
 
 
 def _secret(facts: Facts) -> SecretKey | None:

@@ -34,7 +34,8 @@ async def send_flight(
     """
     await flight.opened(listener)
     writer = ChunkWriter(answer_id(request_id), flight.created, flight.model)
-    await sender.start(OK, (*STREAM_HEADERS, *headers))
+    engine = ((b"x-llmops-engine", flight.engine.encode()),) if flight.engine else ()
+    await sender.start(OK, (*STREAM_HEADERS, *headers, *engine))
     event = writer.role()
     async with aclosing(flight.pieces(listener)) as pieces:
         async for piece in pieces:

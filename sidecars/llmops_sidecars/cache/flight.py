@@ -55,6 +55,8 @@ class Flight:
         self.ended = False
         self.created = 0
         self.model = ""
+        self.engine = ""
+        """Which engine answers, where it says so."""
         self.finish_reason = ""
         self.usage: Usage | None = None
         self._max_bytes = max_bytes

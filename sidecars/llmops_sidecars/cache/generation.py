@@ -26,6 +26,7 @@ async def generate(engine: Downstream, headers: Headers, body: bytes, flight: Fl
         async with engine.request("POST", CHAT_PATH, headers, body) as response:
             if response.status != OK:
                 raise await _refusal(response)
+            flight.engine = response.headers.get("x-llmops-engine", "")
             await _record(response, flight)
     except DownstreamUnavailableError as error:
         raise engine_unavailable() from error

@@ -22,7 +22,16 @@ from llmops_sidecars.contract.document import (
     digest,
     encode,
 )
-from llmops_sidecars.contract.engine import Engine, OpenAIEngine, TritonGrpcEngine, TritonHttpEngine
+from llmops_sidecars.contract.engine import (
+    BenchmarkEngine,
+    Engine,
+    OpenAIEngine,
+    TritonEmbedding,
+    TritonGrpcEngine,
+    TritonHttpEngine,
+    TritonInterface,
+    TritonLayout,
+)
 from llmops_sidecars.contract.policy import (
     Action,
     OnError,
@@ -41,6 +50,7 @@ from llmops_sidecars.contract.prompts import Message, Parameters, Template, Vari
 __all__ = [
     "VERSION",
     "Action",
+    "BenchmarkEngine",
     "CacheSettings",
     "Configuration",
     "Contract",
@@ -61,8 +71,11 @@ __all__ = [
     "SecretsRule",
     "StreamWindow",
     "Template",
+    "TritonEmbedding",
     "TritonGrpcEngine",
     "TritonHttpEngine",
+    "TritonInterface",
+    "TritonLayout",
     "Variable",
     "VariableType",
     "decode",

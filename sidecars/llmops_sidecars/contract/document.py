@@ -53,12 +53,13 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contract(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a pod's sidecars need to know."""
+    """All that a pod's sidecars need to know. `fallback` answers what the engine has not begun to answer."""
 
     model: Annotated[str, Meta(min_length=1)]
     engine: Engine
     configurations: Annotated[tuple[Configuration, ...], Meta(min_length=1, max_length=2)]
     limits: Limits = Limits()
+    fallback: Engine | None = None
     version: int = VERSION
 
 

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class TritonInterface(StrEnum):
+    """Which inputs and outputs a generating model in Triton has.
+
+    LLMAPI: TensorRT-LLM's llmapi model. Ensemble: TensorRT-LLM's older ensemble and tensorrt_llm_bls. VLLM: the model
+    of Triton's vLLM backend.
+    """
+
+    LLMAPI = "LLMAPI"
+    ENSEMBLE = "Ensemble"
+    VLLM = "VLLM"
+
+
+class TritonLayout(StrEnum):
+    """Whether each response repeats the text so far, or adds to it."""
+
+    CUMULATIVE = "Cumulative"
+    DELTA = "Delta"
+
+
+class TritonEmbedding(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model of the same Triton that turns texts into vectors: its name, its text input, its output of numbers."""
+
+    model: str
+    input: str
+    output: str
 
 
 class TritonGrpcEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="tritonGrpc"):
     """Triton over gRPC. `address` is host:port, `model` the name in Triton's repository.
 
-    `cumulative`: each response repeats the text so far (TensorRT-LLM's llmapi layout) instead of adding to it.
+    `layout` is for models that stream otherwise than their interface does; None is as the interface.
     """
 
     address: str
     model: str = "tensorrt_llm"
-    cumulative: bool = True
+    interface: TritonInterface = TritonInterface.LLMAPI
+    layout: TritonLayout | None = None
+    embedding: TritonEmbedding | None = None
 
 
 class TritonHttpEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="tritonHttp"):
@@ -21,15 +53,29 @@ class TritonHttpEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
     url: str
     model: str = "tensorrt_llm"
-    cumulative: bool = True
+    interface: TritonInterface = TritonInterface.LLMAPI
+    layout: TritonLayout | None = None
+    embedding: TritonEmbedding | None = None
 
 
 class OpenAIEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="openAI"):
-    """An OpenAI-compatible provider. `url` ends before `/chat/completions`; the key is the content of a file."""
+    """An OpenAI-compatible provider. `url` ends before `/chat/completions`; the key is the content of a file.
+
+    `further_urls` are more addresses of the same model under the same key; requests go to all of them in turn.
+    """
 
     url: str
     model: str
     key_file: str | None = None
+    further_urls: tuple[str, ...] = ()
 
 
-Engine = TritonGrpcEngine | TritonHttpEngine | OpenAIEngine
+class BenchmarkEngine(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="benchmark"):
+    """No engine: made-up text of so many tokens at a fixed pace, in seconds, so that the path alone can be measured."""
+
+    tokens: Annotated[int, Meta(ge=1)] = 64
+    first_token_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    inter_token_seconds: Annotated[float, Meta(ge=0)] = 0.0
+
+
+Engine = TritonGrpcEngine | TritonHttpEngine | OpenAIEngine | BenchmarkEngine

@@ -1,6 +1,7 @@
 """The engine as an ASGI application: the internal form of a request in, OpenAI chunks out.
 
 POST /v1/chat/completions   a generation, always streamed; the usage is always told, the guard drops it if not asked for
+POST /v1/embeddings         vectors, where the engine makes them
 GET  /probe                 200 when the engine produces tokens, else the error
 GET  /metrics               the engine's metrics
 POST /drain                 connections to the engine are closed whenever nothing is in flight
@@ -13,29 +14,37 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry
 
 from llmops_sidecars.contract import Contract, Engine
-from llmops_sidecars.engine.current import CurrentDriver, Use
-from llmops_sidecars.engine.driver import Driver, EngineUnreachableError, GenerateRequest, Piece
+from llmops_sidecars.engine.current import CurrentRoute, Use
+from llmops_sidecars.engine.driver import Driver, EmbedRequest, GenerateRequest
 from llmops_sidecars.engine.generation import answer_events
-from llmops_sidecars.engine.limits import within_limits
-from llmops_sidecars.engine.make import make_driver
+from llmops_sidecars.engine.make import make_driver, make_route
 from llmops_sidecars.engine.metrics import EngineMetrics
+from llmops_sidecars.engine.route import Course, Route
 from llmops_sidecars.openai.chat import decode_request
+from llmops_sidecars.openai.embeddings import (
+    Embedding,
+    EmbeddingsResponse,
+    EmbeddingsUsage,
+    decode_embeddings_request,
+    encode_embeddings,
+    encoded_vector,
+)
 from llmops_sidecars.openai.errors import (
     ApiError,
     draining,
     engine_timeout,
-    engine_unavailable,
     internal_error,
     method_not_allowed,
     route_not_found,
 )
 from llmops_sidecars.openai.events import STREAM_HEADERS, ChunkWriter
 from llmops_sidecars.proxy.asgi import (
+    JSON,
     ClientDisconnectedError,
     Receive,
     Scope,
@@ -58,8 +67,8 @@ PROBE_SECONDS = 5.0
 FRESH_SECONDS = 2.0
 """A token of any request that is not older than this answers a probe: a busy engine need not queue one more."""
 
-RETRY_SECONDS = 0.1
-"""After a refused connection, once: nothing has been repeated, and Triton may just be back."""
+SERVED_HEADER = b"x-llmops-engine"
+"""Tells which engine answered."""
 
 Handler = Callable[[Scope, Receive, StreamSender], Awaitable[None]]
 
@@ -71,9 +80,11 @@ class EngineApp:
 
     def __init__(self, registry: CollectorRegistry, make: Callable[[Engine], Driver] = make_driver) -> None:
         self._registry, self._metrics = registry, EngineMetrics(registry)
-        self._current = CurrentDriver(make)
+        self._current = CurrentRoute(lambda contract: make_route(contract, self._metrics, make))
+        self._metrics.ejected.set_function(lambda: self._current.ejected)
         self._routes: dict[str, tuple[str, Handler]] = {
             "/v1/chat/completions": ("POST", self._complete),
+            "/v1/embeddings": ("POST", self._embed),
             "/probe": ("GET", self._probe),
             "/drain": ("POST", self._drain),
             "/metrics": ("GET", self._exposition),
@@ -116,27 +127,38 @@ class EngineApp:
 
     async def _complete(self, scope: Scope, receive: Receive, sender: StreamSender) -> None:
         with self._metrics.request(), self._current.lease() as use:
-            chat = decode_request(await read_body(scope, receive, MAX_BODY_BYTES))
-            name = header(scope, b"x-request-id") or uuid.uuid4().hex
-            request = GenerateRequest(name, chat, use.contract.limits.output_tokens)
-            await until_disconnect(receive, self._stream(use, request, sender))
+            body = await read_body(scope, receive, MAX_BODY_BYTES)
+            request = GenerateRequest(_name(scope), decode_request(body), use.contract.limits.output_tokens)
+            await until_disconnect(receive, self._stream(use, request, _course(use, body), sender))
 
-    async def _stream(self, use: Use, request: GenerateRequest, sender: StreamSender) -> None:
-        """Send the events of one generation; an engine that fails before the first one was simply not available."""
-        pieces = within_limits(self._metrics.timed(_connected(use.driver, request)), use.contract.limits)
+    async def _stream(self, use: Use, request: GenerateRequest, course: Course, sender: StreamSender) -> None:
+        """Send the events of one generation."""
         writer = ChunkWriter(f"chatcmpl-{request.id}", int(time.time()), use.contract.model)
         try:
-            async with contextlib.aclosing(answer_events(pieces, writer, request)) as events:
+            async with contextlib.aclosing(
+                answer_events(use.route.generate(request, course), writer, request)
+            ) as events:
                 async for data in events:
                     if not sender.started:
-                        await sender.start(200, STREAM_HEADERS)
+                        await sender.start(200, (*STREAM_HEADERS, _served(course)))
                     await sender.write(data)
         except ApiError as error:
             _log.warning("generation failed", extra={"request_id": request.id, "code": error.code})
-            if error.code == "engine_failed" and not sender.started:
-                raise engine_unavailable() from error
             raise
         await sender.end()
+
+    async def _embed(self, scope: Scope, receive: Receive, sender: StreamSender) -> None:
+        with self._metrics.request(), self._current.lease() as use:
+            body = await read_body(scope, receive, MAX_BODY_BYTES)
+            request, course = decode_embeddings_request(body), _course(use, body)
+            found = await until_disconnect(receive, use.route.embed(EmbedRequest(_name(scope), request), course))
+            data = tuple(
+                Embedding(encoded_vector(vector, request.encoding_format), index)
+                for index, vector in enumerate(found.vectors)
+            )
+            usage = EmbeddingsUsage(found.tokens, found.tokens)
+            answer = encode_embeddings(EmbeddingsResponse(data, use.contract.model, usage))
+            await sender.whole(200, answer, (JSON, _served(course)))
 
     async def _probe(self, _scope: Scope, _receive: Receive, sender: StreamSender) -> None:
         if self._current.draining:
@@ -144,7 +166,7 @@ class EngineApp:
         age = self._metrics.seconds_since_token()
         if age is None or age > FRESH_SECONDS:
             with self._current.lease() as use:
-                await _probe(use.driver)
+                await _probe(use.route)
         await sender.whole(200, b"{}")
 
     async def _drain(self, _scope: Scope, _receive: Receive, sender: StreamSender) -> None:
@@ -155,26 +177,21 @@ class EngineApp:
         await sender.whole(200, exposition(self._registry), ((b"content-type", CONTENT_TYPE.encode()),))
 
 
-async def _probe(driver: Driver) -> None:
+async def _probe(route: Route) -> None:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            await driver.probe()
+            await route.probe()
     except TimeoutError as error:
         raise engine_timeout("an answer to a probe", PROBE_SECONDS) from error
-    except EngineUnreachableError as error:
-        raise engine_unavailable() from error
 
 
-async def _connected(driver: Driver, request: GenerateRequest) -> AsyncGenerator[Piece]:
-    """The driver's pieces, with one more try when nobody listened."""
-    for last in (False, True):
-        try:
-            async with contextlib.aclosing(driver.generate(request)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        except EngineUnreachableError as error:
-            if last:
-                raise engine_unavailable() from error
-            await asyncio.sleep(RETRY_SECONDS)
-        else:
-            return
+def _name(scope: Scope) -> str:
+    return header(scope, b"x-request-id") or uuid.uuid4().hex
+
+
+def _course(use: Use, body: bytes) -> Course:
+    return Course(len(body), use.contract.limits, asyncio.get_running_loop().time())
+
+
+def _served(course: Course) -> tuple[bytes, bytes]:
+    return SERVED_HEADER, course.served.encode()

@@ -1,7 +1,8 @@
 """What every driver does: it turns one request into pieces of an answer, as they come.
 
-A driver raises ApiError for what a client may read, and EngineUnreachableError when not even a connection came about,
-so that trying again repeats nothing. Leaving the iterator (`aclose`, a cancelled task) cancels the generation.
+A driver raises ApiError for what a client may read, and EngineUnavailableError when the engine has not begun to answer,
+so that trying again repeats nothing that anyone has seen. Leaving the iterator (`aclose`, a cancelled task) cancels the
+generation.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from llmops_sidecars.openai.answers import TokenLogprob, ToolCallDelta, Usage
 from llmops_sidecars.openai.chat import ChatRequest, Message
+from llmops_sidecars.openai.embeddings import EmbeddingsRequest
 
 DEFAULT_OUTPUT_TOKENS = 1024
 """For Triton, when neither the client nor the template says: its model's own default of 32 cuts nearly every answer."""
@@ -25,8 +27,8 @@ SETTLE_SECONDS = 0.5
 """How long the end of a stream may take after the last piece; closing it earlier would be a cancellation."""
 
 
-class EngineUnreachableError(Exception):
-    """Nobody listens where the engine should be."""
+class EngineUnavailableError(Exception):
+    """The engine has not begun to answer: nobody listens, it says so (503), or it was cut before its first event."""
 
 
 class GenerateRequest(Struct, frozen=True):
@@ -65,11 +67,28 @@ class Piece(Struct, frozen=True):
     logprobs: tuple[TokenLogprob, ...] | None = None
 
 
+class EmbedRequest(Struct, frozen=True):
+    """What is to be turned into vectors."""
+
+    id: str
+    embeddings: EmbeddingsRequest
+
+
+class Vectors(Struct, frozen=True):
+    """The vectors of a request's inputs, in their order, and how many tokens those had, 0 where nobody says."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    tokens: int = 0
+
+
 class Driver(Protocol):
     """An engine. Drivers connect when they are used and again after `close`."""
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
         """The answer, piece by piece; a stream that ends without a finish reason for each choice was cut."""
+
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        """The vectors of a request's inputs; raises ApiError (400) where the engine makes none."""
 
     async def probe(self) -> None:
         """Return once the engine has shown that it answers; raises as `generate`."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 import msgspec
+from msgspec import UNSET
 
 from llmops_sidecars.engine.driver import GenerateRequest, Piece
 from llmops_sidecars.engine.text import StopWords
@@ -134,16 +135,19 @@ class _Events:
         return self._event(piece, Delta(role="assistant", content=""))
 
     def _content(self, piece: Piece) -> bytes:
-        if piece.index == 0 and piece.logprobs is None:
+        """A piece's text, then what else it has; log probabilities belong to the refusal where there is one."""
+        told = None if piece.refusal else piece.logprobs
+        if told is None and piece.index == 0:
             events = self._writer.text(piece.text) if piece.text else b""
-        elif piece.text or piece.logprobs:
-            logprobs = Logprobs(content=piece.logprobs) if piece.logprobs else None
-            choice = ChunkChoice(piece.index, Delta(content=piece.text), logprobs=logprobs)
-            events = self._writer.choice(choice)
+        elif piece.text or told:
+            logprobs = Logprobs(content=told) if told else None
+            events = self._writer.choice(ChunkChoice(piece.index, Delta(content=piece.text), logprobs=logprobs))
         else:
             events = b""
         if piece.refusal or piece.tool_calls:
-            events += self._event(piece, Delta(refusal=piece.refusal, tool_calls=piece.tool_calls))
+            rest = Delta(refusal=piece.refusal, tool_calls=piece.tool_calls)
+            refused = Logprobs(refusal=piece.logprobs) if piece.refusal and piece.logprobs else UNSET
+            events += self._writer.choice(ChunkChoice(piece.index, rest, logprobs=refused))
         return events
 
     def _finish(self, piece: Piece) -> bytes:

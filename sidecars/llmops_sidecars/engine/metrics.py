@@ -45,6 +45,9 @@ class EngineMetrics:
             buckets=INTER_TOKEN_SECONDS,
             registry=registry,
         )
+        self.retries = Counter("llmops_engine_retries", "Requests sent to the engine once more", registry=registry)
+        self.fallbacks = Counter("llmops_engine_fallbacks", "Requests sent to the fallback", registry=registry)
+        self.ejected = Gauge("llmops_engine_ejected_endpoints", "Endpoints out of rotation", registry=registry)
         self._in_flight = Gauge("llmops_engine_in_flight", "Generations under way", registry=registry)
         self._token_at: float | None = None
         for outcome in Outcome:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from llmops_sidecars.contract import OpenAIEngine
-from llmops_sidecars.engine.driver import EngineUnreachableError, GenerateRequest, Piece, settle
-from llmops_sidecars.openai.answers import Chunk, decode_chunk
+from llmops_sidecars.engine.driver import EmbedRequest, EngineUnavailableError, GenerateRequest, Piece, Vectors, settle
+from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Logprobs, decode_chunk
 from llmops_sidecars.openai.chat import ChatRequest, StreamOptions, encode_request
+from llmops_sidecars.openai.embeddings import Embedding, EmbeddingsUsage, decoded_vector, encode_embeddings
 from llmops_sidecars.openai.errors import (
     ApiError,
     engine_failed,
@@ -33,10 +35,23 @@ CONNECT_SECONDS = 10.0
 """A provider may be on another continent, behind TLS."""
 
 MAX_ERROR_BYTES = 64 * 1024
+MAX_VECTORS_BYTES = 256 * 1024 * 1024
+"""2048 vectors of some thousand numbers in JSON."""
+
 OK = 200
-TOO_MANY_REQUESTS = 429
+TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE = 429, 503
 CLIENTS_FAULT = frozenset({400, 413, 422})
 """Statuses whose message is for the author of the request; the others are about our key, model name or the provider."""
+
+
+class _Embeddings(Struct, frozen=True):
+    """An answer with embeddings, read leniently: providers leave out what has a default here."""
+
+    data: tuple[Embedding, ...]
+    usage: EmbeddingsUsage = EmbeddingsUsage()
+
+
+_EMBEDDINGS = msgspec.json.Decoder(_Embeddings)
 
 
 class OpenAIHttp:
@@ -48,20 +63,31 @@ class OpenAIHttp:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
         """Stream the answer to a request."""
-        body = encode_request(_outgoing(request, self._settings.model))
+        body, begun = encode_request(_outgoing(request, self._settings.model)), False
         try:
-            async with self._http.request("POST", "/chat/completions", self._headers(), body) as response:
-                if response.status != OK:
-                    raise _refusal(response, await read_response(response, MAX_ERROR_BYTES))
-                async with contextlib.aclosing(_pieces(response)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-        except DownstreamUnavailableError as unavailable:
-            if unavailable.refused:
-                raise EngineUnreachableError from unavailable
-            raise engine_unavailable() from unavailable
+            async with (
+                self._asked("/chat/completions", body) as response,
+                contextlib.aclosing(_pieces(response, request.n)) as pieces,
+            ):
+                async for piece in pieces:
+                    begun = True
+                    yield piece
         except (DownstreamCutError, EventTooLargeError) as cut:
-            raise engine_failed() from cut
+            if begun:
+                raise engine_failed() from cut
+            raise EngineUnavailableError from cut
+
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        """The vectors, as numbers, whatever form the client wants them in."""
+        wanted = request.embeddings
+        changes = {"model": self._settings.model, "encoding_format": "float", "user": None}
+        try:
+            async with self._asked(
+                "/embeddings", encode_embeddings(msgspec.structs.replace(wanted, **changes))
+            ) as answer:
+                return _vectors(await read_response(answer, MAX_VECTORS_BYTES), len(wanted.inputs))
+        except DownstreamCutError as cut:
+            raise EngineUnavailableError from cut
 
     async def probe(self) -> None:
         """Ask for the provider's models: that costs nothing, and says whether the key is good."""
@@ -76,6 +102,17 @@ class OpenAIHttp:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
+
+    @contextlib.asynccontextmanager
+    async def _asked(self, path: str, body: bytes) -> AsyncIterator[DownstreamResponse]:
+        """The answer to a request that the provider has taken."""
+        try:
+            async with self._http.request("POST", path, self._headers(), body) as response:
+                if response.status != OK:
+                    raise _refusal(response, await read_response(response, MAX_ERROR_BYTES))
+                yield response
+        except DownstreamUnavailableError as unavailable:
+            raise EngineUnavailableError from unavailable
 
     def _headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """The key is read each time: a changed Secret counts from the next request on."""
@@ -102,7 +139,9 @@ def _outgoing(request: GenerateRequest, model: str) -> ChatRequest:
     return msgspec.structs.replace(request.chat, **changes, **{name: limit})
 
 
-def _refusal(response: DownstreamResponse, body: bytes) -> ApiError:
+def _refusal(response: DownstreamResponse, body: bytes) -> ApiError | EngineUnavailableError:
+    if response.status == SERVICE_UNAVAILABLE:
+        return EngineUnavailableError()
     if response.status == TOO_MANY_REQUESTS:
         return too_many_requests(_retry_after(response.headers.get("retry-after", "")))
     if response.status not in CLIENTS_FAULT:
@@ -122,29 +161,35 @@ def _message(body: bytes) -> str | None:
         return None
 
 
-async def _pieces(response: DownstreamResponse) -> AsyncGenerator[Piece]:
-    """The chunks as pieces; the last one waits for the usage, which comes after the finish reason."""
+async def _pieces(response: DownstreamResponse, choices: int) -> AsyncGenerator[Piece]:
+    """The chunks as pieces; the one that ends the last choice waits for the usage, which comes after it."""
     last: Piece | None = None
-    chunks = _chunks(response)
+    unfinished, chunks = set(range(choices)), _chunks(response)
     async for chunk in chunks:
-        piece = _piece(chunk)
         if last is not None:
-            last = msgspec.structs.replace(last, usage=piece.usage or last.usage)
-        elif piece.finish_reason is not None:
-            last = piece
-        elif piece != Piece():
+            last = msgspec.structs.replace(last, usage=chunk.tokens or last.usage)
+            continue
+        for piece in _told(chunk):
+            if piece.finish_reason is not None:
+                unfinished.discard(piece.index)
+            if not unfinished:
+                last = piece
+                break
             yield piece
-    if last is not None:
-        yield last
+    if last is None:
+        raise DownstreamCutError("the stream ends without a reason for each choice")
+    yield last
 
 
-def _piece(chunk: Chunk) -> Piece:
-    if not chunk.choices:
-        return Piece(usage=chunk.tokens)
-    choice = chunk.choices[0]
-    if choice.index != 0 or len(chunk.choices) > 1:
-        raise engine_failed("The model answered with several choices.")
-    delta = choice.delta
+def _told(chunk: Chunk) -> Iterator[Piece]:
+    """What a chunk adds to its choices; the usage goes with the last."""
+    pieces = [_piece(choice) for choice in chunk.choices] or [Piece()]
+    pieces[-1] = msgspec.structs.replace(pieces[-1], usage=chunk.tokens)
+    return (piece for piece in pieces if piece != Piece(index=piece.index))
+
+
+def _piece(choice: ChunkChoice) -> Piece:
+    delta, logprobs = choice.delta, choice.logprobs
     said = bool(delta.content or delta.refusal or delta.tool_calls)
     return Piece(
         text=delta.content or "",
@@ -152,7 +197,8 @@ def _piece(chunk: Chunk) -> Piece:
         finish_reason=choice.finish_reason,
         refusal=delta.refusal,
         tool_calls=delta.tool_calls,
-        usage=chunk.tokens,
+        index=choice.index,
+        logprobs=logprobs.content or logprobs.refusal if isinstance(logprobs, Logprobs) else None,
     )
 
 
@@ -164,6 +210,18 @@ async def _chunks(response: DownstreamResponse) -> AsyncIterator[Chunk]:
                 await settle(response.stream())
                 return
             yield _decoded(event)
+
+
+def _vectors(body: bytes, inputs: int) -> Vectors:
+    """The vectors of an answer; providers count its tokens, or do not."""
+    try:
+        answer = _EMBEDDINGS.decode(body)
+        found = {one.index: decoded_vector(one.embedding) for one in answer.data}
+    except (msgspec.DecodeError, ValueError) as error:
+        raise engine_failed("The model's answer has an unknown shape.") from error
+    if found.keys() != set(range(inputs)):
+        raise engine_failed("The model's answer has not one vector for each input.")
+    return Vectors(tuple(found[index] for index in range(inputs)), answer.usage.prompt_tokens)
 
 
 def _decoded(event: bytes) -> Chunk:

@@ -14,13 +14,18 @@ class CumulativeText:
     """Turns texts that repeat all so far into what each one adds."""
 
     def __init__(self) -> None:
-        self._seen = ""
+        self._seen = self._last = ""
+
+    def rest(self) -> str:
+        """What the last text still holds back, when it turns out to have been the last."""
+        return self.added(self._last, last=True)
 
     def added(self, text: str, *, last: bool = False) -> str:
         """What `text` adds. An unfinished character at its end waits for the next one, if there is one.
 
         Raises ApiError (`engine_failed`) when the engine has changed what it had said before.
         """
+        self._last = text
         settled = text if last else text.rstrip(REPLACEMENT)
         if not settled.startswith(self._seen):
             if self._seen.startswith(settled):

@@ -1,19 +1,21 @@
-"""Triton over gRPC: one bidirectional stream per request, so that a cancellation ends that request and nothing else."""
+"""Triton over gRPC: one bidirectional stream per request, so that a cancellation ends that request and nothing else.
+
+The protocol's messages are made and read here: tritonclient's asynchronous client cannot ask for an empty final
+response, and takes each text through numpy.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from llmops_sidecars.contract import TritonGrpcEngine
-from llmops_sidecars.engine.driver import EngineUnreachableError, GenerateRequest, Piece, generate_one_token, settle
-from llmops_sidecars.engine.triton import Answer, Input, error, inputs
-from llmops_sidecars.openai.errors import ApiError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from tritonclient.grpc import InferInput
-    from tritonclient.grpc.aio import InferenceServerClient
+from llmops_sidecars.engine.answer import Response
+from llmops_sidecars.engine.driver import EngineUnavailableError
+from llmops_sidecars.engine.tensors import Signature, first_text
+from llmops_sidecars.engine.transport import Call
+from llmops_sidecars.engine.triton import error
+from llmops_sidecars.openai.errors import ApiError, engine_failed, engine_unavailable
 
 CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -26,89 +28,104 @@ CHANNEL_OPTIONS = (
 the limits on tokens notice a hung engine sooner, and Triton ends connections that ping more often than every 5 minutes.
 """
 
-STATUS_HEADER = {"triton_grpc_error": "true"}
+STATUS_HEADER = (("triton_grpc_error", "true"),)
 """Makes Triton end the stream with a status instead of an error inside a response (24.08 and later)."""
 
-_ELEMENT_TYPES = {"BOOL": "bool", "FP32": "float32", "INT32": "int32", "UINT64": "uint64"}
+FINAL, EMPTY_FINAL = "triton_final_response", "triton_enable_empty_final_response"
+"""A response's parameter that says that it is the last, and the request's that asks for it even where that is empty."""
+
+_TEXTS = frozenset({"text_output", "finish_reason", "stop_reason", "logprobs"})
+_NUMBERS = frozenset({"num_input_tokens", "num_output_tokens"})
+_INTEGERS = {"INT32": "<i", "UINT32": "<I", "INT64": "<q", "UINT64": "<Q"}
+_FLOATS = {"FP16": "e", "FP32": "f", "FP64": "d"}
 
 
-class TritonGrpc:
-    """The driver. Its libraries (25 MB) are imported when the first one is made."""
+class GrpcTransport:
+    """The way to one address, host:port. Its libraries (25 MB) are imported when the first one is made."""
 
-    def __init__(self, settings: TritonGrpcEngine) -> None:
+    def __init__(self, address: str) -> None:
         import grpc.aio
-        import tritonclient.grpc.aio as client
+        from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-        self._client_module = client
-        self._rpc_error = grpc.aio.AioRpcError
-        self._settings = settings
-        self._client: InferenceServerClient | None = None
+        self._grpc, self._messages, self._service = grpc.aio, service_pb2, service_pb2_grpc
+        self._address = address
+        self._channel: Any = None
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
-        """Stream the answer to a request."""
-        answer = Answer(cumulative=self._settings.cumulative)
-        responses = self._open().stream_infer(_once(self._message(request)), headers=STATUS_HEADER)
+    async def signature(self, model: str) -> Signature:
+        """What a model takes."""
         try:
-            async for result, failure in responses:
-                if failure is not None:
-                    raise error(failure.message() or "")
-                piece = answer.piece(*(_text(result, name) for name in ("text_output", "finish_reason", "stop_reason")))
-                if piece.finish_reason is not None:
-                    await settle(responses)
-                yield piece
-        except self._rpc_error as failure:
-            raise _failed(failure) from failure
-        finally:
-            responses.cancel()
+            metadata = await self._stub().ModelMetadata(self._messages.ModelMetadataRequest(name=model))
+        except self._grpc.AioRpcError as failure:
+            raise _failed(failure, begun=False) from failure
+        return Signature(model, {tensor.name: len(tensor.shape) for tensor in metadata.inputs})
 
-    async def probe(self) -> None:
-        """Generate one token."""
-        await generate_one_token(self)
+    async def responses(self, call: Call) -> AsyncGenerator[Response]:
+        """The responses until the one that Triton marks as the last."""
+        stream = self._stub().ModelStreamInfer(_once(self._message(call)), metadata=STATUS_HEADER)
+        begun = ended = False
+        try:
+            async for message in stream:
+                if message.error_message:
+                    raise error(message.error_message)
+                response, begun = message.infer_response, True
+                ended = response.parameters[FINAL].bool_param
+                if response.outputs:
+                    yield _response(response)
+        except self._grpc.AioRpcError as failure:
+            raise _failed(failure, begun=begun) from failure
+        finally:
+            stream.cancel()
+        if not ended:
+            raise engine_failed()
+
+    async def numbers(self, call: Call, output: str) -> tuple[float, ...]:
+        """One output of a model that answers once."""
+        try:
+            response = await self._stub().ModelInfer(self._message(call))
+        except self._grpc.AioRpcError as failure:
+            raise _failed(failure, begun=False) from failure
+        for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=True):
+            if tensor.name == output and tensor.datatype in _FLOATS:
+                return tuple(number for (number,) in struct.iter_unpack(f"<{_FLOATS[tensor.datatype]}", raw))
+        raise engine_unavailable(f"The model {call.model.model!r} in Triton has no output {output!r} of numbers.")
 
     async def close(self) -> None:
         """Close the channel."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
 
-    def _open(self) -> InferenceServerClient:
-        if self._client is None:
-            self._client = self._client_module.InferenceServerClient(
-                self._settings.address, channel_args=CHANNEL_OPTIONS
-            )
-        return self._client
+    def _stub(self) -> Any:
+        if self._channel is None:
+            self._channel = self._grpc.insecure_channel(self._address, options=CHANNEL_OPTIONS)
+        return self._service.GRPCInferenceServiceStub(self._channel)
 
-    def _message(self, request: GenerateRequest) -> dict[str, Any]:
-        tensors = [self._tensor(value) for value in inputs(request)]
-        return {"model_name": self._settings.model, "inputs": tensors, "request_id": request.id}
-
-    def _tensor(self, given: Input) -> InferInput:
-        array = _array(given)
-        tensor = self._client_module.InferInput(given.name, list(array.shape), given.datatype.value)
-        tensor.set_data_from_numpy(array)
-        return tensor
+    def _message(self, call: Call) -> Any:
+        message = self._messages.ModelInferRequest(model_name=call.model.model, id=call.id)
+        message.parameters[EMPTY_FINAL].bool_param = True
+        for one in call.inputs:
+            tensor = message.inputs.add(name=one.name, datatype=one.datatype.value)
+            tensor.shape.extend(call.model.shape(one))
+            message.raw_input_contents.append(one.raw())
+        return message
 
 
-def _failed(failure: Any) -> ApiError | EngineUnreachableError:
-    """Tell a Triton that is not there from one that answers with an error, or breaks off."""
-    details = failure.details() or ""
-    return EngineUnreachableError() if "failed to connect" in details.lower() else error(details)
+def _failed(failure: Any, *, begun: bool) -> ApiError | EngineUnavailableError:
+    """Tell a Triton that has not begun to answer from one that answers with an error, or breaks off."""
+    details, code = failure.details() or "", failure.code().name
+    gone = code == "UNAVAILABLE" and "is restricted" not in details
+    return EngineUnavailableError() if gone and not begun else error(details)
 
 
-async def _once(message: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+def _response(message: Any) -> Response:
+    found: dict[str, Any] = {}
+    for tensor, raw in zip(message.outputs, message.raw_output_contents, strict=True):
+        if tensor.name in _TEXTS:
+            found[tensor.name] = first_text(raw)
+        elif tensor.name in _NUMBERS and raw:
+            found[tensor.name] = struct.unpack_from(_INTEGERS[tensor.datatype], raw)[0]
+    return Response(**found)
+
+
+async def _once(message: Any) -> AsyncIterator[Any]:
     yield message
-
-
-def _array(given: Input) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    if given.datatype in _ELEMENT_TYPES:
-        return np.array([given.value], dtype=_ELEMENT_TYPES[given.datatype])
-    texts = given.value if isinstance(given.value, tuple) else (str(given.value),)
-    return np.array([text.encode() for text in texts], dtype=np.object_)
-
-
-def _text(result: Any, name: str) -> str:
-    """An output's one value; "" where there is no such output."""
-    values = result.as_numpy(name)
-    return "" if values is None or not values.size else values.reshape(-1)[0].decode("utf-8", "replace")

@@ -6,16 +6,18 @@ connection per request, because Triton's exit waits for connections that are idl
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 from msgspec import Struct
 
-from llmops_sidecars.contract import TritonHttpEngine
-from llmops_sidecars.engine.driver import EngineUnreachableError, GenerateRequest, Piece, generate_one_token, settle
-from llmops_sidecars.engine.triton import Answer, error, inputs
-from llmops_sidecars.openai.errors import engine_failed, engine_unavailable
+from llmops_sidecars.engine.answer import Response
+from llmops_sidecars.engine.driver import EngineUnavailableError
+from llmops_sidecars.engine.tensors import Signature
+from llmops_sidecars.engine.transport import MAX_ERROR_BYTES, Call
+from llmops_sidecars.engine.triton import error, reason
+from llmops_sidecars.openai.errors import ApiError, engine_failed, engine_unavailable
 from llmops_sidecars.openai.events import EventSplitter, EventTooLargeError
 from llmops_sidecars.proxy.downstream import (
     DownstreamCutError,
@@ -25,88 +27,138 @@ from llmops_sidecars.proxy.downstream import (
     read_response,
 )
 
-MAX_ERROR_BYTES = 64 * 1024
-OK = 200
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+OK, SERVICE_UNAVAILABLE = 200, 503
+HEADERS = ((b"content-type", b"application/json"),)
 
 
-class _Event(Struct, frozen=True):
-    """A response of the model, or an error: which is a text here, not an object."""
-
-    text_output: str = ""
-    finish_reason: str | None = None
-    stop_reason: str | None = None
-    error: str | None = None
+class _Tensor(Struct, frozen=True):
+    name: str
+    shape: tuple[int, ...] = ()
+    data: tuple[float, ...] = ()
 
 
-_DECODER = msgspec.json.Decoder(_Event)
+class _Metadata(Struct, frozen=True):
+    inputs: tuple[_Tensor, ...] = ()
 
 
-class TritonHttp:
-    """The driver."""
+class _Inferred(Struct, frozen=True):
+    outputs: tuple[_Tensor, ...] = ()
 
-    def __init__(self, settings: TritonHttpEngine) -> None:
-        self._settings = settings
-        self._path = f"/v2/models/{settings.model}/generate_stream"
-        self._http = HttpDownstream(url=settings.url.rstrip("/"), keep_connections=False)
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
-        """Stream the answer to a request."""
-        body = _encode(request)
+_RESPONSE = msgspec.json.Decoder(Response)
+_METADATA = msgspec.json.Decoder(_Metadata)
+_INFERRED = msgspec.json.Decoder(_Inferred)
+
+
+class HttpTransport:
+    """The way to one URL."""
+
+    def __init__(self, url: str) -> None:
+        self._http = HttpDownstream(url=url.rstrip("/"), keep_connections=False)
+
+    async def signature(self, model: str) -> Signature:
+        """What a model takes."""
+        metadata = _METADATA.decode(await self._whole("GET", f"/v2/models/{model}"))
+        return Signature(model, {tensor.name: len(tensor.shape) for tensor in metadata.inputs})
+
+    async def responses(self, call: Call) -> AsyncGenerator[Response]:
+        """The responses until the end of the stream, which is the only mark of the last one."""
+        begun = False
         try:
-            async with self._http.request(
-                "POST", self._path, ((b"content-type", b"application/json"),), body
-            ) as response:
-                if response.status != OK:
-                    raise error(_error_text(await read_response(response, MAX_ERROR_BYTES)))
-                async with contextlib.aclosing(self._pieces(response)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-        except DownstreamUnavailableError as unavailable:
-            if unavailable.refused:
-                raise EngineUnreachableError from unavailable
-            raise engine_unavailable() from unavailable
+            async with self._asked("POST", f"/v2/models/{call.model.model}/generate_stream", _fields(call)) as response:
+                async for event in _events(response):
+                    begun = True
+                    yield _decoded(event)
         except (DownstreamCutError, EventTooLargeError) as cut:
-            raise engine_failed() from cut
+            if begun:
+                raise engine_failed() from cut
+            raise EngineUnavailableError from cut
 
-    async def probe(self) -> None:
-        """Generate one token."""
-        await generate_one_token(self)
+    async def numbers(self, call: Call, output: str) -> tuple[float, ...]:
+        """One output of a model that answers once."""
+        body = await self._whole("POST", f"/v2/models/{call.model.model}/infer", _tensors(call))
+        try:
+            inferred = _INFERRED.decode(body)
+        except msgspec.DecodeError as failure:
+            raise engine_failed("The model's answer has an unknown shape.") from failure
+        for tensor in inferred.outputs:
+            if tensor.name == output and tensor.data:
+                return tensor.data
+        raise engine_unavailable(f"The model {call.model.model!r} in Triton has no output {output!r} of numbers.")
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
 
-    async def _pieces(self, response: DownstreamResponse) -> AsyncGenerator[Piece]:
-        answer = Answer(cumulative=self._settings.cumulative)
-        events = _events(response)
-        async for event in events:
-            if event.error is not None:
-                raise error(event.error)
-            piece = answer.piece(event.text_output, event.finish_reason, event.stop_reason)
-            if piece.finish_reason is not None:
-                await settle(events)
-            yield piece
+    async def _whole(self, method: str, path: str, body: bytes = b"") -> bytes:
+        try:
+            async with self._asked(method, path, body) as response:
+                return await read_response(response, MAX_ANSWER_BYTES)
+        except DownstreamCutError as cut:
+            raise EngineUnavailableError from cut
+
+    @asynccontextmanager
+    async def _asked(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[DownstreamResponse]:
+        """The answer to a request that Triton has taken."""
+        try:
+            async with self._http.request(method, path, HEADERS, body) as response:
+                if response.status != OK:
+                    raise _refusal(response.status, await read_response(response, MAX_ERROR_BYTES))
+                yield response
+        except DownstreamUnavailableError as unavailable:
+            raise EngineUnavailableError from unavailable
 
 
-async def _events(response: DownstreamResponse) -> AsyncIterator[_Event]:
+async def _events(response: DownstreamResponse) -> AsyncIterator[bytes]:
     splitter = EventSplitter()
     async for data in response.stream():
         for event in splitter.feed(data):
-            try:
-                yield _DECODER.decode(event)
-            except (msgspec.DecodeError, UnicodeDecodeError) as failure:
-                raise engine_failed("The model's answer has an event of unknown shape.") from failure
+            yield event
+    if splitter.pending:
+        raise DownstreamCutError("the stream ends inside an event")
 
 
-def _encode(request: GenerateRequest) -> bytes:
-    tensors = {tensor.name: tensor.value for tensor in inputs(request)}
-    return msgspec.json.encode({"id": request.id, **tensors} if request.id else tensors)
+def _decoded(event: bytes) -> Response:
+    try:
+        response = _RESPONSE.decode(event)
+    except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+        raise engine_failed("The model's answer has an event of unknown shape.") from failure
+    if response.error is not None:
+        raise error(response.error)
+    return response
+
+
+def _refusal(status: int, body: bytes) -> ApiError | EngineUnavailableError:
+    text = _error_text(body)
+    queue_full = reason(text) == "queue full"
+    return EngineUnavailableError() if status == SERVICE_UNAVAILABLE and not queue_full else error(text)
 
 
 def _error_text(body: bytes) -> str:
     """The error in a body: an event when the model has refused the request, plain JSON when Triton has."""
     events = EventSplitter().feed(body) or [body]
     try:
-        return _DECODER.decode(events[0]).error or ""
+        return _RESPONSE.decode(events[0]).error or ""
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
+
+
+def _fields(call: Call) -> bytes:
+    """The generate extension's form: inputs are fields, and Triton finds their shapes."""
+    tensors = {one.name: one.value for one in call.inputs}
+    return msgspec.json.encode({"id": call.id, **tensors} if call.id else tensors)
+
+
+def _tensors(call: Call) -> bytes:
+    """The inference protocol's form."""
+    tensors = [
+        {
+            "name": one.name,
+            "datatype": one.datatype.value,
+            "shape": call.model.shape(one),
+            "data": one.value if isinstance(one.value, tuple) else (one.value,),
+        }
+        for one in call.inputs
+    ]
+    return msgspec.json.encode({"id": call.id, "inputs": tensors})

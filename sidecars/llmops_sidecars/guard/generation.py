@@ -74,6 +74,7 @@ class Generation:
         headers = _internal_headers(incoming.scope, served, record)
         async with opened(self._downstream, headers, body, contract.limits) as response:
             record.cache = response.headers.get("x-llmops-cache", "")
+            record.engine = response.headers.get("x-llmops-engine", "")
             if response.status != OK:
                 raise await refusal(response)
             answer = GuardedAnswer(served.policy, streams=call.streams, rules=inspection.output, vault=inspection.vault)

@@ -77,6 +77,8 @@ class Record:
     ended: bool = False
     """Whether all of the answer has been given to the server: a client may leave then."""
     cache: str = ""
+    engine: str = ""
+    """Which engine answered: the primary one or the fallback; nothing where the cache did."""
     usage: Usage = field(default_factory=Usage)
     findings: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     """Findings by rule, kind, direction (input or output) and action."""
@@ -103,6 +105,7 @@ class Record:
             "x-llmops-revision": self.revision,
             "x-llmops-prompt": self.prompt,
             "x-llmops-cache": self.cache,
+            "x-llmops-engine": self.engine,
             "server-timing": self.timing(now),
         }
         return [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items() if value]
@@ -155,6 +158,7 @@ class Record:
             "outcome": self.outcome,
             "streamed": self.streamed,
             "cache": self.cache,
+            "engine": self.engine,
             "input_tokens": self.usage.prompt_tokens,
             "output_tokens": self.usage.completion_tokens,
             "verdicts": [

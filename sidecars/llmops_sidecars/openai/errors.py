@@ -90,6 +90,12 @@ def unsupported(param: str, what: str) -> ApiError:
     return ApiError(400, "unsupported_parameter", f"{what} is not supported by this service.", param=param)
 
 
+def no_embeddings() -> ApiError:
+    """400: the engine generates text and nothing else."""
+    message = "This service makes no embeddings; its engine must be an external one, or name its embedding model."
+    return ApiError(400, "unsupported_parameter", message, param="model")
+
+
 def body_too_large(limit: int) -> ApiError:
     """413: more than `limit` bytes."""
     return ApiError(413, "body_too_large", f"The request body is larger than {limit} bytes, the limit here.")

@@ -14,7 +14,8 @@ import numpy as np
 import tritonclient.grpc.aio as grpc_client
 from tritonclient.grpc import InferInput
 
-from tests.support.triton import MODEL, TritonServer
+from tests.support.triton import TritonServer
+from tests.support.triton_files import MODEL
 
 SOON = 10.0
 Event = dict[str, Any]

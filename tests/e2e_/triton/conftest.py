@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from tests.support.triton import MODEL_YAML, triton
+from tests.support.triton import triton
+from tests.support.triton_files import MODEL_YAML
 
 sys.path.insert(0, str(MODEL_YAML.parent))
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cpu_llm import settings
+from cpu_llm import settings, words
 from cpu_llm.author import Author, after_last, without_suffix
 from cpu_llm.sampling import Sampling, dice_of
 
-from tests.support.triton import MODEL_YAML
+from tests.support.triton_files import MODEL_YAML
 
 BUILT_IN = settings.load(MODEL_YAML.parent).model
 
@@ -68,6 +68,15 @@ def test_an_echo_comes_word_by_word(author: Author) -> None:
 
 def test_nothing_to_repeat_is_an_empty_answer(author: Author) -> None:
     assert pieces(author, "Repeat after me:") == []
+
+
+def test_a_token_of_a_byte_may_end_inside_a_character() -> None:
+    author = Author(replace(BUILT_IN, byte_tokens=True))
+    said = pieces(author, "Repeat after me: aü🎈")
+    assert len(said) == len(" aü🎈".encode())
+    so_far = [words.readable("".join(said[: end + 1])) for end in range(len(said))]
+    assert so_far[-1] == " aü🎈"
+    assert [text.endswith("\ufffd") for text in so_far] == [False, False, True, False, True, True, True, False]
 
 
 @pytest.mark.parametrize(

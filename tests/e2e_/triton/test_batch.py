@@ -209,6 +209,21 @@ def test_a_stopped_request_keeps_what_it_has() -> None:
     assert other.end is None
 
 
+def test_an_answer_tells_its_pieces_and_how_long_its_prompt_was() -> None:
+    client = Listener()
+    run(job(client, WORDS[:2], prompt=7))
+    assert [piece.text for piece in client.answer.pieces] == ["one", " two"]
+    assert client.answer.prompt_tokens == 7
+
+
+def test_parts_of_a_character_make_it_whole() -> None:
+    client = Listener()
+    parts = [bytes([byte]).decode("ascii", "surrogateescape") for byte in "aü".encode()]
+    run(job(client, parts, limits=Limits(16, ("ü",))))
+    assert client.texts == ["a", "a\ufffd"]
+    assert (client.answer.text, client.answer.stop_word) == ("aü", "ü")
+
+
 def test_times_are_those_of_the_iterations() -> None:
     client = Listener()
     run(job(client, WORDS[:2], first_token_delay_ms=1500))

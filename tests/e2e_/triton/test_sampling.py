@@ -4,7 +4,7 @@ import math
 from collections import Counter
 
 import pytest
-from cpu_llm.sampling import Sampling, choose, dice_of
+from cpu_llm.sampling import Sampling, choose, dice_of, likeliest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +71,19 @@ def test_any_parameters_give_a_word_with_a_probability(
 ) -> None:
     word, logprob = choose(counts, {}, Sampling(temperature, top_k, top_p), dice_of(1))
     assert math.exp(logprob) == pytest.approx(counts[word] / sum(counts.values()))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "used", "expected"),
+    [
+        (Sampling(told=2), {}, {"common": 0.6, "middling": 0.3}),
+        (Sampling(told=9, temperature=0.1, top_k=1), {}, {"common": 0.6, "middling": 0.3, "rare": 0.1}),
+        (Sampling(told=1, presence_penalty=2.0), {"common": 1}, {"middling": 3 / (4 + 6 * math.exp(-2))}),
+        (Sampling(), {}, {}),
+    ],
+    ids=["two", "more than there are", "penalties count", "none"],
+)
+def test_the_likeliest_words_are_told(sampling: Sampling, used: dict[str, int], expected: dict[str, float]) -> None:
+    told = likeliest(COUNTS, used, sampling)
+    assert [word for word, _ in told] == list(expected)
+    assert [math.exp(logprob) for _, logprob in told] == pytest.approx(list(expected.values()))

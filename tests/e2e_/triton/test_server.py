@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e_.triton.client import SOON, Client, connected, is_final, reason_of, text_of, until
-from tests.support.triton import TRITON_CPU, TritonEndedError, TritonServer, running_triton
+from tests.support.triton import TritonEndedError, TritonServer, running_triton
+from tests.support.triton_files import TRITON_CPU
 
 pytestmark = pytest.mark.triton
 

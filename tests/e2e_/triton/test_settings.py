@@ -10,7 +10,7 @@ from cpu_llm import settings
 from cpu_llm.faults import Faults
 from cpu_llm.settings import DEFAULT_CORPUS, Engine, SettingsError, load, parse
 
-from tests.support.triton import MODEL_YAML, TRITON_CPU
+from tests.support.triton_files import MODEL_YAML, TRITON_CPU
 
 TRITON = {"max_batch_size": 0, "decoupled": True}
 GPU_FILE = """

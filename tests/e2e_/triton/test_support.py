@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import triton as support
 from tests.support.triton import REGION_PREFIX, SHARED_MEMORY, TritonServer, is_alive, running_triton
+from tests.support.triton_files import merged
 
 ROOT = Path(__file__).parents[3]
 CHILD = """
@@ -47,7 +48,7 @@ def regions(owner: int) -> list[Path]:
     ],
 )
 def test_a_configuration_is_laid_over_another(base: Any, over: Any, expected: Any) -> None:
-    assert support.merged(base, over) == expected
+    assert merged(base, over) == expected
 
 
 def test_ports_differ_and_are_free() -> None:

@@ -15,6 +15,10 @@ CLIMBING = {"image": {"reference": "models:1", "path": "../secrets"}}
 EXTERNAL = {"external": {"url": "https://api.example.com/v1", "model": "x"}}
 
 
+BENCHMARK: Document = {"benchmark": {}}
+FALLBACK = {"fallback": EXTERNAL}
+
+
 def served(**change: Any) -> Document:
     return SERVED | change
 
@@ -25,6 +29,14 @@ def rule(**change: Any) -> Document:
 
 def repository(**change: Any) -> Document:
     return {"model": {"name": "m"}, "engine": REPOSITORY, **change}
+
+
+def triton(**change: Any) -> Document:
+    return repository(engine={"modelRepository": {"image": "triton:1", **change}})
+
+
+def further(*urls: str) -> Document:
+    return {"external": EXTERNAL["external"] | {"furtherUrls": list(urls)}}
 
 
 def tensorrt(**change: Any) -> Document:
@@ -55,6 +67,51 @@ BAD: list[tuple[str, str, Document, str]] = [
         served(model={"name": "m", "source": {"huggingFace": {"repository": "a/b", "revision": "main"}}}),
         "revision",
     ),
+    ("an unknown interface", "LLMDeployment", triton(interface="TGI"), "interface"),
+    ("an unknown layout", "LLMDeployment", triton(layout="Chunks"), "layout"),
+    (
+        "an embedding model without its output",
+        "LLMDeployment",
+        triton(embedding={"model": "e", "input": "i"}),
+        "output",
+    ),
+    (
+        "a tensor that can have no such name",
+        "LLMDeployment",
+        triton(embedding={"model": "e", "input": "a b", "output": "o"}),
+        "embedding.input",
+    ),
+    ("a benchmark beside an engine", "LLMDeployment", repository(engine=REPOSITORY | BENCHMARK), "at most one of"),
+    ("a benchmark with a fallback", "LLMDeployment", repository(engine=BENCHMARK | FALLBACK), "has no fallback"),
+    ("a benchmark with a source", "LLMDeployment", served(engine=BENCHMARK), "external or benchmark engine has no"),
+    ("a benchmark of no words", "LLMDeployment", repository(engine={"benchmark": {"tokens": 0}}), "tokens"),
+    (
+        "a benchmark that waits too long",
+        "LLMDeployment",
+        repository(engine={"benchmark": {"firstTokenMilliseconds": 60_001}}),
+        "firstTokenMilliseconds",
+    ),
+    (
+        "a benchmark that goes back in time",
+        "LLMDeployment",
+        repository(engine={"benchmark": {"interTokenMilliseconds": -1}}),
+        "interTokenMilliseconds",
+    ),
+    ("a fallback without a provider", "LLMDeployment", repository(engine=REPOSITORY | {"fallback": {}}), "external"),
+    (
+        "a fallback that is no provider",
+        "LLMDeployment",
+        repository(engine=REPOSITORY | {"fallback": REPOSITORY}),
+        "external",
+    ),
+    ("an address that is none", "LLMDeployment", repository(engine=further("ftp://a")), "furtherUrls"),
+    ("an address twice", "LLMDeployment", repository(engine=further("http://a", "http://a")), "furtherUrls"),
+    (
+        "too many addresses",
+        "LLMDeployment",
+        repository(engine=further(*map("http://a{}".format, range(9)))),
+        "furtherUrls",
+    ),
     ("two engines", "LLMDeployment", served(engine=REPOSITORY | EXTERNAL), "at most one of tensorRTLLM"),
     (
         "a GPU engine without a source",
@@ -73,7 +130,7 @@ BAD: list[tuple[str, str, Document, str]] = [
         "an external engine with a source",
         "LLMDeployment",
         {"model": {"name": "m", "source": HUB}, "engine": EXTERNAL},
-        "external engine",
+        "external or benchmark engine",
     ),
     (
         "a path that climbs",

@@ -16,6 +16,7 @@ from llmops_operator.decide.status import deployment_status
 from llmops_operator.decide.values import Hold
 from llmops_operator.world import Report, Unreachable, World
 from tests.operator_.decide.worlds import (
+    BENCHMARK,
     CPU,
     NOW,
     pod,
@@ -101,6 +102,8 @@ STATES: dict[str, tuple[Callable[[], World], dict[str, tuple[str, str]]]] = {
         lambda: world(CPU | {"prompts": {"templates": [{"name": "t"}]}}, templates={"t": {}}),
         unready("TemplateInvalid", "Stalled") | {"TemplateInvalid": ("True", "CannotBeUsed")},
     ),
+    "benchmark": (lambda: rolled_out(world(BENCHMARK)), SERVING | {"Benchmark": ("True", "NoModel")}),
+    "benchmark on its way": (lambda: world(BENCHMARK), unready("Applying") | {"Benchmark": ("True", "NoModel")}),
     "policy invalid": (
         lambda: world(CPU | {"guard": {"policyRef": {"name": "p"}}}, policies={"p": {"x": 1}}),
         unready("PolicyInvalid", "Stalled") | {"PolicyInvalid": ("True", "CannotBeUsed")},

@@ -28,6 +28,7 @@ EXTERNAL: Document = {
     "model": {"name": "assistant"},
     "engine": {"external": {"url": "https://api.example/v1", "model": "gpt-x"}},
 }
+BENCHMARK: Document = {"model": {"name": "none"}, "engine": {"benchmark": {}}}
 HUB: Document = {
     "model": {"name": "llama", "source": {"huggingFace": {"repository": "a/b", "revision": "0" * 40}}},
     "resources": {"gpus": 1},

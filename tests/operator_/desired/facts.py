@@ -38,7 +38,30 @@ EXTERNAL: Document = {
         }
     },
 }
-ALL = {"cpu": CPU, "gpu": GPU, "vllm": VLLM, "hub": HUB, "image": IMAGE, "external": EXTERNAL}
+BENCHMARK: Document = {"model": {"name": "none"}, "engine": {"benchmark": {"tokens": 9, "firstTokenMilliseconds": 250}}}
+FALLBACK: Document = CPU | {
+    "engine": CPU["engine"]
+    | {
+        "fallback": {
+            "external": {
+                "url": "https://other.example/v1",
+                "model": "gpt-y",
+                "credentialsSecretRef": {"name": "other", "key": "k"},
+                "furtherUrls": ["https://third.example/v1"],
+            }
+        }
+    }
+}
+ALL = {
+    "cpu": CPU,
+    "gpu": GPU,
+    "vllm": VLLM,
+    "hub": HUB,
+    "image": IMAGE,
+    "external": EXTERNAL,
+    "benchmark": BENCHMARK,
+    "fallback": FALLBACK,
+}
 
 
 def facts(

@@ -11,7 +11,7 @@ from llmops_operator.desired import network, workload
 from llmops_operator.desired.children import children
 from llmops_operator.desired.digest import digest
 from llmops_operator.settings import Settings
-from tests.operator_.desired.facts import ALL, CPU, EXTERNAL, GPU, HUB, IMAGE, UID, VLLM, facts
+from tests.operator_.desired.facts import ALL, BENCHMARK, CPU, EXTERNAL, FALLBACK, GPU, HUB, IMAGE, UID, VLLM, facts
 
 Document = dict[str, Any]
 SELECTED = {"app.kubernetes.io/name": "llmops", "app.kubernetes.io/instance": "chat"}
@@ -71,8 +71,17 @@ def test_only_the_guards_port_is_open_to_everybody() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "leaves"),
-    [(CPU, False), (GPU, False), (VLLM, False), (IMAGE, False), (HUB, True), (EXTERNAL, True)],
-    ids=["cpu", "gpu", "vllm", "image", "hub", "external"],
+    [
+        (CPU, False),
+        (GPU, False),
+        (VLLM, False),
+        (IMAGE, False),
+        (BENCHMARK, False),
+        (HUB, True),
+        (EXTERNAL, True),
+        (FALLBACK, True),
+    ],
+    ids=["cpu", "gpu", "vllm", "image", "benchmark", "hub", "external", "fallback"],
 )
 def test_pods_talk_to_the_world_only_where_they_must(*, spec: Document, leaves: bool) -> None:
     egress = network.network_policy(facts(spec))["spec"].get("egress", [])

@@ -9,7 +9,7 @@ import pytest
 from llmops_operator.desired import contract as builder
 from llmops_operator.desired import revision
 from llmops_sidecars import contract
-from tests.operator_.desired.facts import ALL, CPU, EXTERNAL, GPU, VLLM, facts
+from tests.operator_.desired.facts import ALL, BENCHMARK, CPU, EXTERNAL, FALLBACK, GPU, VLLM, facts
 
 TEMPLATE = {
     "messages": [{"role": "system", "content": "Be {{ how }}."}, {"role": "user", "content": "{{ question }}"}],
@@ -28,6 +28,11 @@ POLICY = {
 }
 
 
+def repository(**engine: Any) -> dict[str, Any]:
+    """A spec with an image that brings its own repository."""
+    return CPU | {"engine": {"modelRepository": {"image": "i", **engine}}}
+
+
 @pytest.mark.parametrize("spec", ALL.values(), ids=ALL.keys())
 def test_the_sidecars_read_what_is_written(spec: dict[str, Any]) -> None:
     written = builder.build(facts(spec, templates={"t": TEMPLATE}, policy=POLICY))
@@ -37,23 +42,62 @@ def test_the_sidecars_read_what_is_written(spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("spec", "engine"),
     [
-        (GPU, contract.TritonGrpcEngine("127.0.0.1:8001", "tensorrt_llm", cumulative=True)),
-        (VLLM, contract.TritonGrpcEngine("127.0.0.1:8001", "vllm_model", cumulative=False)),
-        (CPU, contract.TritonGrpcEngine("127.0.0.1:8001", "tensorrt_llm", cumulative=True)),
+        (GPU, contract.TritonGrpcEngine("127.0.0.1:8001", "tensorrt_llm", contract.TritonInterface.LLMAPI)),
+        (VLLM, contract.TritonGrpcEngine("127.0.0.1:8001", "vllm_model", contract.TritonInterface.VLLM)),
+        (CPU, contract.TritonGrpcEngine("127.0.0.1:8001", "tensorrt_llm", contract.TritonInterface.LLMAPI)),
         (
-            CPU | {"engine": {"modelRepository": {"image": "i", "model": "m", "protocol": "HTTP", "layout": "Delta"}}},
-            contract.TritonHttpEngine("http://127.0.0.1:8000", "m", cumulative=False),
+            repository(model="ensemble", interface="Ensemble", layout="Cumulative"),
+            contract.TritonGrpcEngine(
+                "127.0.0.1:8001", "ensemble", contract.TritonInterface.ENSEMBLE, contract.TritonLayout.CUMULATIVE
+            ),
+        ),
+        (
+            repository(
+                model="m",
+                protocol="HTTP",
+                interface="VLLM",
+                embedding={"model": "e", "input": "text", "output": "vector"},
+            ),
+            contract.TritonHttpEngine(
+                "http://127.0.0.1:8000",
+                "m",
+                contract.TritonInterface.VLLM,
+                embedding=contract.TritonEmbedding("e", "text", "vector"),
+            ),
         ),
         (EXTERNAL, contract.OpenAIEngine("https://api.example/v1", "gpt-x", "/etc/llmops-credentials/key")),
         (
             EXTERNAL | {"engine": {"external": {"url": "http://a", "model": "m"}}},
             contract.OpenAIEngine("http://a", "m", None),
         ),
+        (
+            EXTERNAL | {"engine": {"external": {"url": "http://a", "model": "m", "furtherUrls": ["http://b"]}}},
+            contract.OpenAIEngine("http://a", "m", None, ("http://b",)),
+        ),
+        (BENCHMARK, contract.BenchmarkEngine(9, 0.25, 0.0)),
     ],
-    ids=["tensorrt-llm", "vllm", "repository", "repository http", "external", "external without a key"],
+    ids=[
+        "tensorrt-llm",
+        "vllm",
+        "repository",
+        "ensemble that accumulates",
+        "vllm over http, with embeddings",
+        "external",
+        "external without a key",
+        "external with two addresses",
+        "benchmark",
+    ],
 )
 def test_the_engine_is_where_the_pod_has_it(spec: dict[str, Any], engine: contract.Engine) -> None:
     assert builder.build(facts(spec)).engine == engine
+
+
+def test_a_fallback_has_a_key_of_its_own() -> None:
+    other = ("https://third.example/v1",)
+    assert builder.build(facts(FALLBACK)).fallback == contract.OpenAIEngine(
+        "https://other.example/v1", "gpt-y", "/etc/llmops-fallback/key", other
+    )
+    assert builder.build(facts(CPU)).fallback is None
 
 
 def test_a_template_is_resolved() -> None:

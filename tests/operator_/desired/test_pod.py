@@ -10,10 +10,10 @@ from llmops_operator import names
 from llmops_operator.desired import pod
 from llmops_operator.desired.volumes import shared_memory
 from llmops_operator.settings import Images, Settings
-from tests.operator_.desired.facts import ALL, CPU, EXTERNAL, GPU, HUB, IMAGE, VLLM, facts
+from tests.operator_.desired.facts import ALL, BENCHMARK, CPU, EXTERNAL, FALLBACK, GPU, HUB, IMAGE, VLLM, facts
 
 Document = dict[str, Any]
-WITH_ENGINE = {name: spec for name, spec in ALL.items() if name != "external"}
+WITH_ENGINE = {name: spec for name, spec in ALL.items() if name not in {"external", "benchmark"}}
 
 
 def spec_of(document: Document, **more: Any) -> Document:
@@ -32,8 +32,9 @@ def container(document: Document, name: str) -> Document:
         (CPU, ["cache", "guard"], "triton"),
         (HUB, ["fetch-model", "cache", "guard"], "triton"),
         (EXTERNAL, [], "guard"),
+        (BENCHMARK, ["cache"], "guard"),
     ],
-    ids=["cpu", "hub", "external"],
+    ids=["cpu", "hub", "external", "benchmark"],
 )
 def test_containers_start_in_this_order(document: Document, first: list[str], main: str) -> None:
     spec = spec_of(document)
@@ -54,8 +55,9 @@ def test_guard_and_cache_are_native_sidecars_and_the_fetch_is_not(document: Docu
         (CPU, 5 + 600 + 30 + 15),
         (CPU | {"limits": {"requestSeconds": 60}}, 5 + 60 + 30 + 15),
         (EXTERNAL, 5 + 600 + 15),
+        (BENCHMARK, 5 + 600 + 15),
     ],
-    ids=["default", "shorter", "external"],
+    ids=["default", "shorter", "external", "benchmark"],
 )
 def test_the_grace_period_holds_a_whole_drain(document: Document, seconds: int) -> None:
     assert spec_of(document)["terminationGracePeriodSeconds"] == seconds
@@ -64,7 +66,7 @@ def test_the_grace_period_holds_a_whole_drain(document: Document, seconds: int) 
 def test_triton_waits_for_the_guard_to_drain_before_it_is_told_to_end() -> None:
     assert container(GPU, "triton")["lifecycle"]["preStop"]["httpGet"] == {"path": "/drained", "port": 9090}
     drain = ["/opt/llmops/bin/python", "-m", "llmops_sidecars", "drain"]
-    for document in (GPU, EXTERNAL):
+    for document in (GPU, EXTERNAL, BENCHMARK):
         assert container(document, "guard")["lifecycle"]["preStop"]["exec"]["command"] == drain
 
 
@@ -87,6 +89,36 @@ def test_the_front_door_alone_has_ports_and_says_when_the_pod_is_ready(document:
 def test_triton_is_probed_only_where_the_image_can(*, document: Document, probed: bool) -> None:
     triton = container(document, "triton")
     assert ("startupProbe" in triton, "livenessProbe" in triton) == (probed, probed)
+
+
+def test_a_benchmark_takes_the_way_of_a_pod_with_a_model() -> None:
+    spec = spec_of(BENCHMARK)
+    assert [one["args"][0] for one in (*spec["initContainers"], *spec["containers"])] == ["cache", "guard"]
+    assert [one.get("restartPolicy") for one in (*spec["initContainers"], *spec["containers"])] == ["Always", None]
+    assert {one["name"] for one in spec["volumes"]} == {"contract", "socket"}
+
+
+def test_the_fallbacks_key_reaches_the_cache_alone() -> None:
+    spec = spec_of(FALLBACK)
+    volume = next(one for one in spec["volumes"] if one["name"] == "fallback")
+    assert volume["secret"] == {
+        "secretName": "other",
+        "items": [{"key": "k", "path": "key"}],
+        "defaultMode": 0o440,
+    }
+    containers = [*spec["initContainers"], *spec["containers"]]
+    holders = [one["name"] for one in containers if any(m["name"] == "fallback" for m in one["volumeMounts"])]
+    assert holders == ["cache"]
+
+
+def test_a_provider_and_its_fallback_have_a_key_each() -> None:
+    both = EXTERNAL | {"engine": EXTERNAL["engine"] | {"fallback": FALLBACK["engine"]["fallback"]}}
+    mounts = {one["name"]: one["mountPath"] for one in container(both, "guard")["volumeMounts"]}
+    assert mounts == {
+        "contract": "/etc/llmops",
+        "credentials": "/etc/llmops-credentials",
+        "fallback": "/etc/llmops-fallback",
+    }
 
 
 def test_the_contract_is_mounted_as_a_directory() -> None:
@@ -190,7 +222,7 @@ def test_without_wishes_the_pod_goes_anywhere() -> None:
     assert not {"affinity", "nodeSelector", "tolerations"} & spec_of(CPU).keys()
 
 
-@pytest.mark.parametrize(("document", "shared"), [(CPU, True), (EXTERNAL, None)], ids=["triton", "external"])
+@pytest.mark.parametrize(("document", "shared"), [(CPU, True), (EXTERNAL, None), (BENCHMARK, None)])
 def test_triton_is_not_the_first_process(*, document: Document, shared: bool | None) -> None:
     assert spec_of(document).get("shareProcessNamespace") is shared
 

@@ -13,7 +13,7 @@ from llmops_operator.desired.volumes import engine_mounts
 from tests.operator_.desired.facts import ALL, CPU, EXTERNAL, GPU, VLLM, facts
 
 Document = dict[str, Any]
-WITH_ENGINE = {name: spec for name, spec in ALL.items() if name != "external"}
+WITH_ENGINE = {name: spec for name, spec in ALL.items() if name not in {"external", "benchmark"}}
 
 
 def flags(document: Document) -> dict[str, str]:
@@ -114,10 +114,9 @@ def test_model_json_is_what_vllm_takes() -> None:
             VLLM,
             "vllm_model/config.pbtxt",
             (
+                'name: "vllm_model"',
                 'backend: "vllm"',
-                "model_transaction_policy { decoupled: true }",
-                'input [ { name: "stream" data_type: TYPE_BOOL dims: [ 1 ] } ]',
-                'input [ { name: "sampling_parameters" data_type: TYPE_STRING dims: [ 1 ] optional: true } ]',
+                "instance_group [ { count: 1 kind: KIND_MODEL } ]",
             ),
         ),
     ],

@@ -22,9 +22,13 @@ from llmops_sidecars.proxy.asgi import (
     send_json,
     until_disconnect,
 )
+from tests.support.triton_files import REPOSITORY
 
-PATH = "/v2/models/tensorrt_llm/generate_stream"
+MODEL = "/v2/models/tensorrt_llm"
+PATH = f"{MODEL}/generate_stream"
 ECHO = "Repeat after me:"
+DATATYPES = {"STRING": "BYTES"}
+TENSOR = re.compile(r'name: "(\w+)" data_type: TYPE_(\w+) dims: \[ (-?\d+) \]')
 EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"),)
 CUT = "cut_after_tokens"
 """The only fault that the real model has not: the connection ends, as when Triton is killed."""
@@ -39,11 +43,15 @@ class FakeTriton:
         self.cancelled = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = msgspec.json.decode(await read_body(scope, receive, 1024 * 1024))
+        body = await read_body(scope, receive, 1024 * 1024)
+        if scope["path"] == MODEL:
+            await send_json(send, 200, msgspec.json.encode(metadata()))
+            return
         if scope["path"] != PATH:
             model = scope["path"].split("/")[3]
             await send_json(send, 404, _error(f"Request for unknown model: '{model}' is not found"))
             return
+        request = msgspec.json.decode(body)
         self.requests.append(request)
         try:
             await until_disconnect(receive, self._generate(request, StreamSender(send)))
@@ -69,6 +77,21 @@ class FakeTriton:
         if not sender.started:
             await sender.start(400 if "error" in event else 200, EVENTS)
         await sender.write(b"data: " + msgspec.json.encode(event) + b"\n\n")
+
+
+def metadata() -> dict[str, Any]:
+    """What Triton tells of the model, by the model's own configuration."""
+    configuration = (REPOSITORY / "tensorrt_llm" / "config.pbtxt").read_text()
+    sections = {
+        kind: [
+            {"name": name, "datatype": DATATYPES.get(datatype, datatype), "shape": [int(dimension)]}
+            for section in re.findall(rf"^{kind} \[$(.*?)^\]$", configuration, re.MULTILINE | re.DOTALL)
+            for name, datatype, dimension in TENSOR.findall(section)
+        ]
+        for kind in ("input", "output")
+    }
+    tensors = {"inputs": sections["input"], "outputs": sections["output"]}
+    return {"name": "tensorrt_llm", "versions": ["1"], "platform": "python", **tensors}
 
 
 def _events(request: dict[str, Any]) -> Iterator[dict[str, Any]]:

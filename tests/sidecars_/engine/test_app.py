@@ -148,9 +148,20 @@ async def test_a_client_that_leaves_cancels_its_generation(fake: FakeTriton, url
         ("POST", CHAT, asked("x", logit_bias={"1": 1}), 400, "logit_bias"),
         ("GET", CHAT, b"", 405, None),
         ("POST", "/probe", b"", 405, None),
-        ("POST", "/v1/embeddings", b"", 404, None),
+        ("POST", "/v1/embeddings", b"{", 400, None),
+        ("POST", "/v1/embeddings", {"model": "chat", "input": "x"}, 400, "model"),
+        ("POST", "/v1/completions", b"", 404, None),
     ],
-    ids=["no JSON", "several answers", "not by this engine", "wrong method", "probe posted", "unknown path"],
+    ids=[
+        "no JSON",
+        "several answers",
+        "not by this engine",
+        "wrong method",
+        "probe posted",
+        "no JSON to embed",
+        "no embeddings by this engine",
+        "unknown path",
+    ],
 )
 async def test_a_request_that_cannot_be_served(
     fake: FakeTriton, url: str, method: str, path: str, body: object, status: int, param: str | None
@@ -180,7 +191,7 @@ async def test_a_bug_ends_one_request_and_tells_nothing(url: str, caplog: pytest
 
 
 async def test_a_refused_connection_is_tried_once_more(fake: FakeTriton, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmops_sidecars.engine.app.RETRY_SECONDS", 1.0)
+    monkeypatch.setattr("llmops_sidecars.engine.route.RETRY_SECONDS", 1.0)
     async with serving(fake) as url:
         port = int(url.rpartition(":")[2])
     async with engine_app(TritonHttpEngine(url)) as app:
@@ -216,7 +227,7 @@ async def test_a_probe_asks_for_one_token(fake: FakeTriton, url: str) -> None:
         assert request["sampling_param_max_tokens"] == 1
         fake.faults = {"error_after_tokens": 0}
         answer = await call(app, path="/probe")
-    assert (answer.status, answer.error["code"]) == (502, "engine_failed")
+    assert (answer.status, answer.error["code"]) == (503, "engine_unavailable")
 
 
 async def test_a_token_just_produced_answers_a_probe(fake: FakeTriton, url: str) -> None:

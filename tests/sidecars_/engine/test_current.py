@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
-from llmops_sidecars.contract import Engine, TritonHttpEngine
-from llmops_sidecars.engine.current import CurrentDriver
-from llmops_sidecars.engine.driver import GenerateRequest, Piece
+from llmops_sidecars.contract import Engine, OpenAIEngine, TritonHttpEngine
+from llmops_sidecars.engine.current import CurrentRoute
+from llmops_sidecars.engine.driver import EmbedRequest, GenerateRequest, Piece, Vectors
+from llmops_sidecars.engine.make import make_route
+from llmops_sidecars.engine.metrics import EngineMetrics
 from llmops_sidecars.openai.errors import ApiError
 from tests.sidecars_.engine.kit import contract, stream
 from tests.support.asgi import eventually
@@ -33,6 +37,9 @@ class ClosingDriver:
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
         return stream(Piece(request.id, 1, "stop"))
 
+    async def embed(self, _: EmbedRequest) -> Vectors:
+        return Vectors(())
+
     async def probe(self) -> None:
         return
 
@@ -46,17 +53,18 @@ def engines() -> Engines:
 
 
 @pytest.fixture
-def current(engines: Engines) -> CurrentDriver:
-    return CurrentDriver(engines)
+def current(engines: Engines) -> CurrentRoute:
+    metrics = EngineMetrics(CollectorRegistry())
+    return CurrentRoute(lambda contract: make_route(contract, metrics, engines))
 
 
-def test_without_a_contract_there_is_no_driver(current: CurrentDriver) -> None:
+def test_without_a_contract_there_is_no_route(current: CurrentRoute) -> None:
     with pytest.raises(ApiError, match="no contract") as caught, current.lease():
         pass
     assert caught.value.code == "not_ready"
 
 
-async def test_new_limits_keep_the_driver(current: CurrentDriver, engines: Engines) -> None:
+async def test_new_limits_keep_the_driver(current: CurrentRoute, engines: Engines) -> None:
     for tokens in (10, 20):
         current.configure(contract(FIRST, output_tokens=tokens))
     with current.lease() as use:
@@ -65,25 +73,38 @@ async def test_new_limits_keep_the_driver(current: CurrentDriver, engines: Engin
     assert engines.made[0].closed == 0
 
 
-async def test_a_replaced_driver_is_closed_at_once_when_it_is_idle(current: CurrentDriver, engines: Engines) -> None:
+async def test_a_replaced_driver_is_closed_at_once_when_it_is_idle(current: CurrentRoute, engines: Engines) -> None:
     current.configure(contract(FIRST))
     current.configure(contract(SECOND))
     await eventually(lambda: engines.made[0].closed == 1)
     assert engines.made[1].closed == 0
 
 
-async def test_requests_end_on_the_driver_on_which_they_began(current: CurrentDriver, engines: Engines) -> None:
+async def test_requests_end_on_the_driver_on_which_they_began(current: CurrentRoute, engines: Engines) -> None:
     current.configure(contract(FIRST))
     with current.lease() as old, current.lease():
         current.configure(contract(SECOND))
         with current.lease() as new:
-            assert (old.driver, new.driver) == (engines.made[0], engines.made[1])
+            assert old.route is not new.route
         assert engines.made[0].closed == 0
     await eventually(lambda: engines.made[0].closed == 1)
 
 
+async def test_another_fallback_makes_another_route(current: CurrentRoute, engines: Engines) -> None:
+    current.configure(contract(FIRST))
+    current.configure(msgspec.structs.replace(contract(FIRST), fallback=SECOND))
+    assert [driver.engine for driver in engines.made] == [FIRST, FIRST, SECOND]
+
+
+async def test_each_address_of_a_provider_has_its_driver(current: CurrentRoute, engines: Engines) -> None:
+    current.configure(contract(OpenAIEngine("http://a", "m", "/key", ("http://b", "http://c"))))
+    assert [driver.engine for driver in engines.made] == [
+        OpenAIEngine(url, "m", "/key") for url in ("http://a", "http://b", "http://c")
+    ]
+
+
 async def test_a_drain_closes_connections_whenever_nothing_is_in_flight(
-    current: CurrentDriver, engines: Engines
+    current: CurrentRoute, engines: Engines
 ) -> None:
     current.configure(contract(FIRST))
     (driver,) = engines.made
@@ -96,20 +117,20 @@ async def test_a_drain_closes_connections_whenever_nothing_is_in_flight(
     await eventually(lambda: driver.closed == 2)
 
 
-async def test_a_drain_closes_idle_connections_at_once(current: CurrentDriver, engines: Engines) -> None:
+async def test_a_drain_closes_idle_connections_at_once(current: CurrentRoute, engines: Engines) -> None:
     current.configure(contract(FIRST))
     current.drain()
     await eventually(lambda: engines.made[0].closed == 1)
 
 
-async def test_at_the_end_everything_is_closed(current: CurrentDriver, engines: Engines) -> None:
+async def test_at_the_end_everything_is_closed(current: CurrentRoute, engines: Engines) -> None:
     current.configure(contract(FIRST))
     current.configure(contract(SECOND))
     await current.close()
     assert [driver.closed for driver in engines.made] == [1, 1]
 
 
-async def test_what_was_never_used_can_be_closed(current: CurrentDriver) -> None:
+async def test_what_was_never_used_can_be_closed(current: CurrentRoute) -> None:
     await current.close()
     current.drain()
     assert current.draining

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.sidecars_.engine.fake_triton import ECHO, PATH, FakeTriton
+from tests.sidecars_.engine.fake_triton import ECHO, MODEL, PATH, FakeTriton
 from tests.support.asgi import events_of, serving
 from tests.support.triton import TritonServer
 
@@ -53,6 +53,18 @@ async def test_a_hang_looks_the_same(triton: TritonServer, tokens: int) -> None:
     fields = {"text_input": WORDS, **STREAM, "fault_hang_after_tokens": tokens}
     async with serving(FakeTriton()) as fake:
         assert await until_silence(fake + PATH, fields) == await until_silence(triton.http + PATH, fields)
+
+
+@pytest.mark.triton
+@pytest.mark.parametrize("path", [MODEL, "/v2/models/other"])
+async def test_it_tells_the_same_of_its_models(triton: TritonServer, path: str) -> None:
+    async with serving(FakeTriton()) as fake:
+        assert await told(fake + path) == await told(triton.http + path)
+
+
+async def told(url: str) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.json(content_type=None)
 
 
 async def answer(url: str, fields: dict[str, Any]) -> tuple[int, str, Any]:

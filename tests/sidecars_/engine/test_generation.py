@@ -171,6 +171,12 @@ async def test_log_probabilities_leave_with_their_text(texts: list[str], reason:
     assert given == [tuple(map(probable, tokens)) for tokens in told]
 
 
+async def test_log_probabilities_of_a_refusal_are_told_as_such() -> None:
+    chunks = await events(Piece(refusal="No", tokens=1, finish_reason="stop", logprobs=(probable("No"),)))
+    told = [choice.logprobs for chunk in chunks for choice in chunk.choices if isinstance(choice.logprobs, Logprobs)]
+    assert told == [Logprobs(refusal=(probable("No"),))]
+
+
 class Source:
     """Pieces that end with an error, or wait; it knows whether it was closed."""
 

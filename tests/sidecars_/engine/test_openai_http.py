@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
@@ -13,72 +12,15 @@ import msgspec
 import pytest
 
 from llmops_sidecars.contract import OpenAIEngine
-from llmops_sidecars.engine.driver import EngineUnreachableError, Piece
+from llmops_sidecars.engine.driver import EmbedRequest, EngineUnavailableError, Piece, Vectors
 from llmops_sidecars.engine.openai_http import OpenAIHttp
-from llmops_sidecars.openai.answers import FunctionDelta, ToolCallDelta, Usage
+from llmops_sidecars.openai.answers import FunctionDelta, LikelyToken, TokenLogprob, ToolCallDelta, Usage
 from llmops_sidecars.openai.chat import FunctionDefinition, PromptReference, Tool
+from llmops_sidecars.openai.embeddings import EmbeddingsRequest
 from llmops_sidecars.openai.errors import ApiError
-from llmops_sidecars.proxy.asgi import (
-    Receive,
-    Scope,
-    Send,
-    StreamSender,
-    header,
-    read_body,
-    send_json,
-    until_disconnect,
-)
+from tests.sidecars_.engine.fake_provider import KEY, USAGE, FakeProvider, delta
 from tests.sidecars_.engine.kit import CHAT, asked, engine_app, generate, pieces_of
 from tests.support.asgi import call, eventually, serving
-
-KEY = "sk-test-1234"
-USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}
-
-
-def delta(reason: str | None = None, **fields: Any) -> dict[str, Any]:
-    return {"id": "x", "model": "gpt-x", "choices": [{"index": 0, "delta": fields, "finish_reason": reason}]}
-
-
-ANSWER = [delta(role="assistant", content=""), delta(content="Hel"), delta(content="lo"), delta("stop"), USAGE]
-
-
-class FakeProvider:
-    """An OpenAI-compatible server. `events` is what it streams, `refusal` a status, headers and a body instead."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = ANSWER
-        self.end = b"data: [DONE]\n\n"
-        self.refusal: tuple[int, tuple[tuple[bytes, bytes], ...], bytes] | None = None
-        self.hang = False
-        self.left = 0
-        self.requests: list[tuple[str, str | None, Any]] = []
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(scope, receive, 1024 * 1024)
-        self.requests.append((scope["path"], header(scope, b"authorization"), msgspec.json.decode(body or b"null")))
-        if self.refusal is not None:
-            status, headers, content = self.refusal
-            await send_json(send, status, content, headers)
-        elif scope["path"] == "/v1/models":
-            await send_json(send, 200, b'{"object": "list", "data": []}')
-        else:
-            await self._watched(receive, StreamSender(send))
-
-    async def _watched(self, receive: Receive, sender: StreamSender) -> None:
-        try:
-            await until_disconnect(receive, self._stream(sender))
-        except Exception:
-            self.left += 1
-            raise
-
-    async def _stream(self, sender: StreamSender) -> None:
-        await sender.start(200, ((b"content-type", b"text/event-stream"),))
-        for event in self.events:
-            await sender.write(b": keep-alive\r\n\r\ndata: " + msgspec.json.encode(event) + b"\r\n\r\n")
-        if self.hang:
-            await asyncio.Event().wait()
-        await sender.write(self.end)
-        await sender.end()
 
 
 @pytest.fixture
@@ -125,6 +67,122 @@ async def test_the_ends_of_answers(
 ) -> None:
     provider.events = events
     assert (await pieces_of(driver, generate("Hi")))[-1] == last
+
+
+def chosen(index: int, reason: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"index": index, "delta": fields, "finish_reason": reason}
+
+
+async def test_several_choices_keep_their_indexes(driver: OpenAIHttp, provider: FakeProvider) -> None:
+    provider.events = [
+        {"choices": [chosen(0, role="assistant", content=""), chosen(1, role="assistant", content="")]},
+        {"choices": [chosen(1, content="b"), chosen(0, content="a")]},
+        {"choices": [chosen(1, "length")]},
+        {"choices": [chosen(0, "stop", content="c")]},
+        USAGE,
+    ]
+    pieces = await pieces_of(driver, generate("Hi", n=2))
+    assert pieces == [
+        Piece("b", 1, index=1),
+        Piece("a", 1),
+        Piece(finish_reason="length", index=1),
+        Piece("c", 1, "stop", usage=Usage(3, 2, 5)),
+    ]
+    assert provider.requests[0][2]["n"] == 2
+
+
+LOGPROB = {"token": "Hi", "logprob": -0.25, "bytes": [72, 105]}
+
+
+async def test_log_probabilities_pass(driver: OpenAIHttp, provider: FakeProvider) -> None:
+    content, refusal = delta(content="Hi"), delta("stop", refusal="No")
+    content["choices"][0]["logprobs"] = {"content": [LOGPROB | {"top_logprobs": [LOGPROB]}], "refusal": None}
+    refusal["choices"][0]["logprobs"] = {"content": None, "refusal": [LOGPROB]}
+    provider.events = [content, refusal]
+    pieces = await pieces_of(driver, generate("Hi", logprobs=True, top_logprobs=1))
+    token = LikelyToken("Hi", -0.25, (72, 105))
+    assert [piece.logprobs for piece in pieces] == [
+        (TokenLogprob(token.token, token.logprob, token.bytes, (token,)),),
+        (TokenLogprob(token.token, token.logprob, token.bytes),),
+    ]
+    assert provider.requests[0][2] | {"logprobs": True, "top_logprobs": 1} == provider.requests[0][2]
+
+
+async def test_what_only_a_provider_can_do_is_passed_on(driver: OpenAIHttp, provider: FakeProvider) -> None:
+    tool = Tool(FunctionDefinition("f", parameters={"type": "object"}), "function")
+    fields: dict[str, Any] = {
+        "n": 1,
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "parallel_tool_calls": False,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}},
+        "logit_bias": {"50256": -100.0},
+        "seed": 7,
+    }
+    await pieces_of(driver, generate("Hi", tools=(tool,), **fields))
+    assert provider.requests[0][2] | fields == provider.requests[0][2]
+    assert provider.requests[0][2]["tools"][0]["function"]["name"] == "f"
+
+
+async def test_embeddings_come_in_the_order_of_their_inputs(driver: OpenAIHttp, provider: FakeProvider) -> None:
+    wanted = EmbeddingsRequest("chat", ("one", "two"), encoding_format="base64", dimensions=2, user="u")
+    found = await driver.embed(EmbedRequest("req-1", wanted))
+    assert found == Vectors(((0.5, -0.5), (0.0, 1.0)), 4)
+    assert provider.requests == [
+        (
+            "/v1/embeddings",
+            f"Bearer {KEY}",
+            {"model": "gpt-x", "input": ["one", "two"], "encoding_format": "float", "dimensions": 2},
+        )
+    ]
+
+
+BASE64 = {"data": [{"object": "embedding", "index": 0, "embedding": "AACAPwAAAMA="}]}
+
+
+async def test_a_provider_that_answers_in_base64_is_understood(driver: OpenAIHttp, provider: FakeProvider) -> None:
+    provider.vectors = BASE64
+    assert await driver.embed(EmbedRequest("", EmbeddingsRequest("chat", ((1, 2),)))) == Vectors(((1.0, -2.0),))
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        {"data": []},
+        {"data": [*BASE64["data"], {"object": "embedding", "index": 1, "embedding": [1.0]}]},
+        {"data": [{"object": "embedding", "index": 1, "embedding": [1.0]}]},
+        {"data": [{"object": "embedding", "index": 0, "embedding": "?"}]},
+        {"error": "none"},
+    ],
+    ids=["too few", "too many", "another index", "no base64", "another shape"],
+)
+async def test_vectors_that_do_not_fit_are_a_failure(
+    engine: OpenAIEngine, provider: FakeProvider, vectors: dict[str, Any]
+) -> None:
+    provider.vectors = vectors
+    async with engine_app(engine) as app:
+        answer = await call(app, "POST", "/v1/embeddings", body={"model": "chat", "input": "one"})
+    assert (answer.status, answer.error["code"]) == (503, "engine_unavailable")
+
+
+async def test_the_application_answers_in_openais_shape(engine: OpenAIEngine, provider: FakeProvider) -> None:
+    body = {"model": "chat", "input": ["one", "two"]}
+    async with engine_app(engine) as app:
+        floats = await call(app, "POST", "/v1/embeddings", body=body)
+        base64 = await call(app, "POST", "/v1/embeddings", body=body | {"encoding_format": "base64"})
+        provider.refusal = (400, (), MESSAGE)
+        refused = await call(app, "POST", "/v1/embeddings", body=body)
+    assert floats.json == {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]},
+            {"object": "embedding", "index": 1, "embedding": [0.0, 1.0]},
+        ],
+        "model": "chat",
+        "usage": {"prompt_tokens": 4, "total_tokens": 4},
+    }
+    assert floats.headers["x-llmops-engine"] == "primary"
+    assert [one["embedding"] for one in base64.json["data"]] == ["AAAAPwAAAL8=", "AAAAAAAAgD8="]
+    assert (refused.status, refused.error["code"]) == (400, "refused_by_provider")
 
 
 async def test_the_request_is_passed_on_with_the_providers_model_and_the_key(
@@ -260,7 +318,7 @@ async def test_leaving_closes_the_providers_stream(driver: OpenAIHttp, provider:
 
 async def test_a_provider_that_is_not_there(engine: OpenAIEngine) -> None:
     driver = OpenAIHttp(msgspec.structs.replace(engine, url="http://127.0.0.1:1/v1"))
-    with pytest.raises(EngineUnreachableError):
+    with pytest.raises(EngineUnavailableError):
         await pieces_of(driver, generate("Hi"))
     with pytest.raises(ApiError, match="not available"):
         await driver.probe()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llmops_sidecars.contract import Engine, TritonGrpcEngine, TritonHttpEngine
-from llmops_sidecars.engine.driver import Driver, EngineUnreachableError, Piece
+from llmops_sidecars.engine.driver import Driver, EngineUnavailableError, Piece
 from llmops_sidecars.engine.make import make_driver
 from llmops_sidecars.openai.errors import ApiError
 from tests.sidecars_.engine.kit import CHAT, asked, engine_app, generate, pieces_of
@@ -208,9 +208,9 @@ async def test_a_server_that_is_not_there_and_then_back(way: Way) -> None:
         async with driving(engine) as driver:
             await driver.probe()
             await _stop(server)
-            with pytest.raises((EngineUnreachableError, ApiError)):
+            with pytest.raises((EngineUnavailableError, ApiError)):
                 await driver.probe()
-            with pytest.raises(EngineUnreachableError):
+            with pytest.raises(EngineUnavailableError):
                 await driver.probe()
             with server:
                 await eventually(lambda: _probes(driver), seconds=3)
@@ -231,6 +231,6 @@ async def _stop(server: TritonServer) -> None:
 async def _probes(driver: Driver) -> bool:
     try:
         await driver.probe()
-    except (EngineUnreachableError, ApiError):
+    except (EngineUnavailableError, ApiError):
         return False
     return True

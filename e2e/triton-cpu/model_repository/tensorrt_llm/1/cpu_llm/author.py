@@ -26,7 +26,8 @@ class Author:
         """The answer to a prompt, word by word."""
         message = without_suffix(self._settings.chat_suffix, prompt)
         text = after_last(self._settings.echo_prefix, message)
-        return self._model.write(message, sampling, dice) if text is None else echo(text)
+        pieces = self._model.write(message, sampling, dice) if text is None else echo(text)
+        return bytewise(pieces) if self._settings.byte_tokens else pieces
 
 
 def without_suffix(suffix: re.Pattern[str], prompt: str) -> str:
@@ -42,7 +43,16 @@ def after_last(prefix: str, message: str) -> str | None:
 
 def echo(text: str) -> Iterator[Piece]:
     """The text itself, word by word, each as certain as can be."""
-    return (Piece(word, 0.0) for word in words.split(text))
+    return (Piece(word, 0.0, ((word, 0.0),)) for word in words.split(text))
+
+
+def bytewise(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """A piece for each byte: tokenizers end tokens inside characters too. The first has the word's log-probability."""
+    for piece in pieces:
+        for number, byte in enumerate(piece.text.encode()):
+            text = bytes([byte]).decode("ascii", "surrogateescape")
+            logprob = 0.0 if number else piece.logprob
+            yield Piece(text, logprob, ((text, logprob),))
 
 
 def _texts(settings: CpuModel) -> list[str]:

@@ -12,10 +12,11 @@ rest, so that a long prompt is read over several iterations. Nothing here knows 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from cpu_llm import words
 from cpu_llm.faults import Faults
 from cpu_llm.ngram import Piece
 from cpu_llm.settings import Engine
@@ -45,7 +46,10 @@ class Times:
 
 @dataclass(frozen=True)
 class Answer:
-    """All that a request has been answered so far; `reason` is None before the end."""
+    """All that a request has been answered so far; `reason` is None before the end.
+
+    `pieces` are those written so far, the last of which may stand only in part in the text: up to a stop word.
+    """
 
     text: str
     logprob: float
@@ -53,6 +57,8 @@ class Answer:
     stop_word: str | None
     blocks: int
     times: Times
+    prompt_tokens: int = 0
+    pieces: Sequence[Piece] = ()
 
 
 class Client(Protocol):
@@ -98,11 +104,12 @@ class Job:
     streaming: bool
     faults: Faults
     times: Times
+    raw: str = ""
     text: str = ""
     logprob: float = 0.0
     stop_word: str | None = None
     read: int = 0
-    written: int = 0
+    written: list[Piece] = field(default_factory=list)
     blocks: int = 0
     stopped: bool = False
 
@@ -113,7 +120,16 @@ class Job:
 
     def answer(self, reason: str | None) -> Answer:
         """What is there now, as a value."""
-        return Answer(self.text, self.logprob, reason, self.stop_word, self.blocks, self.times)
+        return Answer(
+            self.text,
+            self.logprob,
+            reason,
+            self.stop_word,
+            self.blocks,
+            self.times,
+            self.prompt_tokens,
+            self.written,
+        )
 
 
 class Batch:
@@ -192,10 +208,10 @@ class Batch:
 
     def _advance(self, job: Job, budget: int, now: float) -> int:
         """Move one request on with at most so many tokens; returns how many it took."""
-        held = job.faults.holds(job.written, now - (job.times.scheduled or 0.0))
-        if job.faults.fails(job.written):
+        held = job.faults.holds(len(job.written), now - (job.times.scheduled or 0.0))
+        if job.faults.fails(len(job.written)):
             self._leave(job)
-            job.client.fail(f"injected error after {job.written} tokens", cancelled=False)
+            job.client.fail(f"injected error after {len(job.written)} tokens", cancelled=False)
             return 0
         if held or budget <= 0:
             return 0
@@ -211,12 +227,13 @@ class Batch:
         if piece is None:
             self._finish(job, "stop")
             return
-        job.written += 1
+        job.written.append(piece)
         job.logprob += piece.logprob
-        job.text, job.stop_word = _until_stop_word(job, piece.text)
+        job.raw += piece.text
+        job.text, job.stop_word = _until_stop_word(job)
         if job.stop_word is not None:
             self._finish(job, "stop")
-        elif job.written >= job.limits.max_tokens or job.read + job.written >= self._sizes.sequence_tokens:
+        elif len(job.written) >= job.limits.max_tokens or job.read + len(job.written) >= self._sizes.sequence_tokens:
             self._finish(job, "length")
         elif job.streaming:
             job.client.update(job.answer(None))
@@ -245,12 +262,12 @@ def admissible(sizes: Engine, prompt_tokens: int, limits: Limits) -> None:
         raise RequestRefusedError(f"the request needs {blocks} KV cache blocks, there are {sizes.blocks}")
 
 
-def _until_stop_word(job: Job, added: str) -> tuple[str, str | None]:
-    """The text with the added word, cut before the first stop word in it, and that stop word.
+def _until_stop_word(job: Job) -> tuple[str, str | None]:
+    """The text with the piece just written, cut before the first stop word in it, and that stop word.
 
     What a stream has told is not taken back, so it may end in the beginning of a stop word; TensorRT-LLM is the same.
     """
-    text = job.text + added
+    text = words.readable(job.raw)
     found = [(place, word) for word in job.limits.stop if (place := text.find(word)) >= 0]
     if not found:
         return text, None

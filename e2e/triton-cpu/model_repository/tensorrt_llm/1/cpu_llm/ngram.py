@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from cpu_llm import words
-from cpu_llm.sampling import Sampling, choose
+from cpu_llm.sampling import Sampling, choose, likeliest
 
 END = ""
 """The word that ends a document."""
@@ -23,10 +23,14 @@ _BLANK_LINES = re.compile(r"\n\s*\n")
 
 @dataclass(frozen=True)
 class Piece:
-    """A word of an answer, with its natural log-probability."""
+    """A word of an answer, with its natural log-probability, and the likeliest words in its place with theirs.
+
+    The text may be a part of a character: bytes that are no UTF-8 by themselves stand in it as surrogates (PEP 383).
+    """
 
     text: str
     logprob: float
+    likely: tuple[tuple[str, float], ...] = ()
 
 
 def documents(corpus: str) -> list[str]:
@@ -54,12 +58,14 @@ class NGramModel:
         said = deque(_keys(words.split(prompt)), maxlen=self._reach)
         used: Counter[str] = Counter()
         while True:
-            word, logprob = choose(self.followers(said), used, sampling, dice)
+            followers = self.followers(said)
+            word, logprob = choose(followers, used, sampling, dice)
             if word == END:
                 return
+            likely = likeliest(followers, used, sampling) if sampling.told else ()
             used[word] += 1
             said.append(words.key(word))
-            yield Piece(word, logprob)
+            yield Piece(word, logprob, likely)
 
     def _learn(self, text: list[str]) -> None:
         keys = _keys(text)

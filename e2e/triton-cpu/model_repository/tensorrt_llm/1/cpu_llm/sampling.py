@@ -13,13 +13,17 @@ Scored = Sequence[tuple[str, float]]
 
 @dataclass(frozen=True)
 class Sampling:
-    """A request's sampling parameters. Without the first three, at a temperature of 0 or a top_k of 1: greedy."""
+    """A request's sampling parameters. Without the first three, at a temperature of 0 or a top_k of 1: greedy.
+
+    `told` is how many of the likeliest words are told with each word.
+    """
 
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
+    told: int = 0
 
     @property
     def greedy(self) -> bool:
@@ -46,6 +50,13 @@ def choose(counts: Mapping[str, int], used: Mapping[str, int], sampling: Samplin
     total = _log_sum([logit for _, logit in scored])
     word, logit = scored[0] if sampling.greedy else _throw(scored, sampling, dice)
     return word, logit - total
+
+
+def likeliest(counts: Mapping[str, int], used: Mapping[str, int], sampling: Sampling) -> tuple[tuple[str, float], ...]:
+    """The likeliest words, `sampling.told` of them, with their natural log-probabilities; arguments as for `choose`."""
+    scored = _scored(counts, used, sampling)
+    total = _log_sum([logit for _, logit in scored])
+    return tuple((word, logit - total) for word, logit in scored[: sampling.told])
 
 
 def _scored(counts: Mapping[str, int], used: Mapping[str, int], sampling: Sampling) -> Scored:

@@ -19,7 +19,7 @@ import yaml
 
 from cpu_llm.faults import NAMES, Faults
 
-DEFAULT_CORPUS = Path(__file__).parents[1] / "corpus.txt"
+DEFAULT_CORPUS = Path(__file__).with_name("corpus.txt")
 MODEL_TYPE = "word_ngram"
 """What the `config.json` of a model directory calls a model that this engine can load."""
 
@@ -66,6 +66,7 @@ class CpuModel:
     iteration_seconds: float
     echo_prefix: str
     chat_suffix: re.Pattern[str]
+    byte_tokens: bool
     engine_metrics: bool
     faults: Faults
     faults_in_requests: bool
@@ -175,6 +176,7 @@ def _cpu_model(section: _Section, directory: Path, weights: str | None) -> CpuMo
         iteration_seconds=section.take("iteration_ms", int | float, 20.0, 0) / 1000,
         echo_prefix=section.take("echo_prefix", str, DEFAULT_ECHO_PREFIX),
         chat_suffix=_pattern(section),
+        byte_tokens=section.take("byte_tokens", bool, False),
         engine_metrics=section.take("engine_metrics", bool, False),
         faults=_faults(faults),
         faults_in_requests=faults.take("allow_in_requests", bool, False),

@@ -15,3 +15,8 @@ def split(text: str) -> list[str]:
 def key(word: str) -> str:
     """What two words must share to count as the same word; empty for white space."""
     return word.strip().casefold()
+
+
+def readable(text: str) -> str:
+    """A text as a tokenizer decodes it: parts of characters, surrogates in it, become whole characters or U+FFFD."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
