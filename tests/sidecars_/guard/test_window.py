@@ -222,3 +222,18 @@ def test_a_text_that_does_not_stream_is_judged_at_its_end() -> None:
     assert whole.push("example.com", 99.0) == Release()
     assert whole.flush() == Release("write to ", "pii", {("pii", "Email", "Block"): 1})
     assert whole.flush() == Release()
+
+
+def test_what_a_rule_waits_for_is_held_beyond_its_time() -> None:
+    """Here sentences: what a rule says of one may depend on its end."""
+    sentences = Check("sentence", tail=lambda text: text.rfind(". ") + 2 if ". " in text else 0)
+    window = Window(Rules((sentences,)), HELD)
+    window.push("One. Two is ", 0.0)
+    assert window.push("", 9.0).text == "One. "
+    assert window.push("", 10.0).text == ""
+    assert window.push("longer. Three", 11.0).text + window.push("", 18.0).text == "Two is longer. "
+
+
+def test_what_a_rule_waits_for_is_no_longer_than_the_bound() -> None:
+    window = Window(Rules((Check("all", tail=lambda _: 0),)), StreamWindow(hold_back_characters=100))
+    assert window.push("x " * 75, 0.0).text == "x " * 25
