@@ -11,6 +11,7 @@ version it does not know, an unknown field or a wrong type refuses the document 
        +- cache                              what may be remembered
 """
 
+from llmops_sidecars.contract.checks import UnicodeKind, UnicodeRule
 from llmops_sidecars.contract.document import (
     VERSION,
     CacheSettings,
@@ -24,19 +25,17 @@ from llmops_sidecars.contract.document import (
 )
 from llmops_sidecars.contract.engine import Engine, OpenAIEngine, TritonGrpcEngine, TritonHttpEngine
 from llmops_sidecars.contract.policy import (
-    Action,
-    OnError,
     Pattern,
     PatternsRule,
     PiiEntity,
     PiiRule,
     Policy,
     Rule,
-    RuleModel,
     SecretsRule,
     StreamWindow,
 )
 from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
+from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 __all__ = [
     "VERSION",
@@ -63,6 +62,8 @@ __all__ = [
     "Template",
     "TritonGrpcEngine",
     "TritonHttpEngine",
+    "UnicodeKind",
+    "UnicodeRule",
     "Variable",
     "VariableType",
     "decode",

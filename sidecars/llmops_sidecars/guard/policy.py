@@ -16,14 +16,16 @@ from llmops_sidecars.contract import (
     RuleModel,
     SecretsRule,
     StreamWindow,
+    UnicodeRule,
 )
-from llmops_sidecars.guard.rules import patterns, pii, secrets
+from llmops_sidecars.guard.rules import patterns, pii, secrets, unicode
 from llmops_sidecars.guard.rules.finding import Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    UnicodeRule: unicode.make,
 }
 """From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
 
