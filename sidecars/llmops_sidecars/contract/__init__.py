@@ -11,7 +11,7 @@ version it does not know, an unknown field or a wrong type refuses the document 
        +- cache                              what may be remembered
 """
 
-from llmops_sidecars.contract.checks import UnicodeKind, UnicodeRule
+from llmops_sidecars.contract.checks import UnicodeKind, UnicodeRule, UrlKind, UrlsRule
 from llmops_sidecars.contract.document import (
     VERSION,
     CacheSettings,
@@ -64,6 +64,8 @@ __all__ = [
     "TritonHttpEngine",
     "UnicodeKind",
     "UnicodeRule",
+    "UrlKind",
+    "UrlsRule",
     "Variable",
     "VariableType",
     "decode",

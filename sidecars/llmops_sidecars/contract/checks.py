@@ -22,3 +22,27 @@ class UnicodeRule(RuleModel, frozen=True, tag="unicode"):
 
     kinds: tuple[UnicodeKind, ...] = tuple(UnicodeKind)
     action: Action = Action.BLOCK
+
+
+class UrlKind(StrEnum):
+    """What may be wrong with a URL beside its domain."""
+
+    SCHEME = "Scheme"
+    ADDRESS = "Address"
+    LOOK_ALIKE = "LookAlike"
+    USER_INFO = "UserInfo"
+    IMAGE = "Image"
+    DATA = "Data"
+
+
+class UrlsRule(RuleModel, frozen=True, tag="urls"):
+    """Where links lead. `allow`: the only domains, when there are any; `*.` in front of one means those below it.
+
+    `schemes`: all that are good. `kinds`: what else is looked for.
+    """
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ("http", "https", "mailto")
+    kinds: tuple[UrlKind, ...] = tuple(UrlKind)
+    action: Action = Action.MASK

@@ -17,8 +17,9 @@ from llmops_sidecars.contract import (
     SecretsRule,
     StreamWindow,
     UnicodeRule,
+    UrlsRule,
 )
-from llmops_sidecars.guard.rules import patterns, pii, secrets, unicode
+from llmops_sidecars.guard.rules import patterns, pii, secrets, unicode, urls
 from llmops_sidecars.guard.rules.finding import Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
@@ -26,6 +27,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
     UnicodeRule: unicode.make,
+    UrlsRule: urls.make,
 }
 """From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
 
