@@ -7,6 +7,13 @@ from enum import StrEnum
 from llmops_sidecars.contract.rule import Action, RuleModel
 
 
+class PromptLeakRule(RuleModel, frozen=True, tag="promptLeak"):
+    """The instructions of a request, repeated in its answer: `letters` in a row, whatever stands between them."""
+
+    letters: int = 40
+    action: Action = Action.BLOCK
+
+
 class UnicodeKind(StrEnum):
     """Ways to write what people do not see as it is."""
 

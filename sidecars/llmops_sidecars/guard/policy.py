@@ -12,6 +12,7 @@ from llmops_sidecars.contract import (
     PatternsRule,
     PiiRule,
     Policy,
+    PromptLeakRule,
     Rule,
     RuleModel,
     SecretsRule,
@@ -19,13 +20,14 @@ from llmops_sidecars.contract import (
     UnicodeRule,
     UrlsRule,
 )
-from llmops_sidecars.guard.rules import patterns, pii, secrets, unicode, urls
+from llmops_sidecars.guard.rules import patterns, pii, prompt_leak, secrets, unicode, urls
 from llmops_sidecars.guard.rules.finding import Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    PromptLeakRule: prompt_leak.make,
     UnicodeRule: unicode.make,
     UrlsRule: urls.make,
 }
@@ -63,6 +65,11 @@ class Rules:
     def tails(self) -> tuple[Tail, ...]:
         """What the rules say of the end of a stream."""
         return tuple(check.tail for check in self.checks if check.tail is not None)
+
+    @cached_property
+    def longest_tail(self) -> int:
+        """How many characters of a tail they want to see at least."""
+        return max((check.longest for check in self.checks), default=0)
 
     @cached_property
     def beside_content(self) -> Rules:

@@ -69,7 +69,7 @@ class Window:
     def __init__(self, rules: Rules, bounds: StreamWindow) -> None:
         """Start empty."""
         self._rules, self._bounds = rules, bounds
-        self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL)
+        self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL, rules.longest_tail)
         self._most_context = max(CONTEXT, rules.context)
         self._context, self._held = "", ""
         self._arrivals: deque[tuple[float, int]] = deque()

@@ -213,6 +213,8 @@ def test_what_a_rule_waits_for_is_held_beyond_its_time() -> None:
     assert window.push("longer. Three", 11.0).text + window.push("", 18.0).text == "Two is longer. "
 
 
-def test_what_a_rule_waits_for_is_no_longer_than_the_bound() -> None:
-    window = Window(Rules((Check("all", tail=lambda _: 0),)), StreamWindow(hold_back_characters=100))
-    assert window.push("x " * 75, 0.0).text == "x " * 25
+@pytest.mark.parametrize(("longest", "left"), [(0, 50), (80, 50), (120, 30)])
+def test_what_a_rule_waits_for_is_no_longer_than_the_bound(longest: int, left: int) -> None:
+    chosen = Rules((Check("all", tail=lambda _: 0, longest=longest),))
+    window = Window(chosen, StreamWindow(hold_back_characters=100))
+    assert len(window.push("x " * 75, 0.0).text) == left

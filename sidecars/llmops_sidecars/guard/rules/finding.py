@@ -84,13 +84,15 @@ class Check:
     that takes long, of texts as they are forwarded; it and `ask` may take `seconds`. `whole`: `find` makes sense of a
     whole answer only. `as_is`: `find` looks at the text itself, in none of its other forms. `content`: it looks at the
     content of an answer, not at refusals and tool calls. `context`: how many characters before new text `find` wants
-    to see on a stream; `tail` says what it wants to see before it leaves.
+    to see on a stream; `tail` says what it wants to see before it leaves, of `longest` characters also where the policy
+    holds fewer.
     """
 
     rule: str
     find: Find = nothing
     bind: Callable[[Context], Find] | None = None
     tail: Tail | None = None
+    longest: int = 0
     bind_tail: Callable[[Context], Tail] | None = None
     measure: Measure | None = None
     weigh: Weigh | None = None
