@@ -11,7 +11,7 @@ version it does not know, an unknown field or a wrong type refuses the document 
        +- cache                              what may be remembered
 """
 
-from llmops_sidecars.contract.checks import PromptLeakRule, UnicodeKind, UnicodeRule, UrlKind, UrlsRule
+from llmops_sidecars.contract.checks import JsonSchemaRule, PromptLeakRule, UnicodeKind, UnicodeRule, UrlKind, UrlsRule
 from llmops_sidecars.contract.document import (
     VERSION,
     CacheSettings,
@@ -45,6 +45,7 @@ __all__ = [
     "Contract",
     "ContractError",
     "Engine",
+    "JsonSchemaRule",
     "Limits",
     "Message",
     "OnError",

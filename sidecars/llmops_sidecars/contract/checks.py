@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from llmops_sidecars.contract.rule import Action, RuleModel
+
+
+class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
+    """An answer that is no JSON, or not of this schema."""
+
+    document: dict[str, Any]
+    action: Action = Action.BLOCK
 
 
 class PromptLeakRule(RuleModel, frozen=True, tag="promptLeak"):

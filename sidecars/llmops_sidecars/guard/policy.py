@@ -9,6 +9,7 @@ from typing import Any
 
 from llmops_sidecars.contract import (
     ContractError,
+    JsonSchemaRule,
     PatternsRule,
     PiiRule,
     Policy,
@@ -20,13 +21,14 @@ from llmops_sidecars.contract import (
     UnicodeRule,
     UrlsRule,
 )
-from llmops_sidecars.guard.rules import patterns, pii, prompt_leak, secrets, unicode, urls
-from llmops_sidecars.guard.rules.finding import Check, Context, Tail
+from llmops_sidecars.guard.rules import json_schema, patterns, pii, prompt_leak, secrets, unicode, urls
+from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    JsonSchemaRule: json_schema.make,
     PromptLeakRule: prompt_leak.make,
     UnicodeRule: unicode.make,
     UrlsRule: urls.make,
@@ -103,17 +105,19 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
     return CompiledPolicy(
         name=policy.name,
         version=policy.version,
-        input=Rules(tuple(_made(rule, policy) for rule in policy.input)),
-        output=Rules(tuple(_made(rule, policy) for rule in policy.output)),
+        input=Rules(tuple(_made(rule, policy, INPUT) for rule in policy.input)),
+        output=Rules(tuple(_made(rule, policy, OUTPUT) for rule in policy.output)),
         stream=policy.stream,
     )
 
 
-def _made(rule: Rule, policy: Policy) -> Check:
+def _made(rule: Rule, policy: Policy, direction: str) -> Check:
     try:
         check = MAKERS[type(rule)](rule)
     except ValueError as error:
         raise ContractError(f"policy {policy.name!r}, {error}") from error
+    if check.only not in ("", direction):
+        raise ContractError(f"policy {policy.name!r}, {check.rule}: it is a rule for {check.only}, not for {direction}")
     return replace(check, on_error=rule.on_error or policy.on_error)
 
 

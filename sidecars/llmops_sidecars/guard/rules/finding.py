@@ -83,9 +83,9 @@ class Check:
     `bind`, `bind_tail` and `bind_weigh` replace `find`, `tail` and `weigh` for each request. `weigh` is a `measure`
     that takes long, of texts as they are forwarded; it and `ask` may take `seconds`. `whole`: `find` makes sense of a
     whole answer only. `as_is`: `find` looks at the text itself, in none of its other forms. `content`: it looks at the
-    content of an answer, not at refusals and tool calls. `context`: how many characters before new text `find` wants
-    to see on a stream; `tail` says what it wants to see before it leaves, of `longest` characters also where the policy
-    holds fewer.
+    content of an answer, not at refusals and tool calls. `only`: the direction that it is for, if it is one alone.
+    `context`: how many characters before new text `find` wants to see on a stream; `tail` says what it wants to see
+    before it leaves, of `longest` characters also where the policy holds fewer.
     """
 
     rule: str
@@ -102,5 +102,6 @@ class Check:
     whole: bool = False
     as_is: bool = False
     content: bool = False
+    only: str = ""
     context: int = 64
     on_error: OnError = OnError.CLOSED

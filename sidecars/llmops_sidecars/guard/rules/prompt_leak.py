@@ -18,7 +18,7 @@ import re2
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from llmops_sidecars.contract import Action, PromptLeakRule
-from llmops_sidecars.guard.rules.finding import Check, Context, Find, Finding, Tail
+from llmops_sidecars.guard.rules.finding import OUTPUT, Check, Context, Find, Finding, Tail
 from llmops_sidecars.guard.rules.forms import LOOK_ALIKES
 from llmops_sidecars.guard.rules.scan import options
 
@@ -86,7 +86,7 @@ def make(rule: PromptLeakRule) -> Check:
         return _known(context, rule.letters).begun
 
     most = STRETCHED * rule.letters
-    return Check(RULE, bind=bind, bind_tail=bind_tail, longest=most, context=most)
+    return Check(RULE, bind=bind, bind_tail=bind_tail, only=OUTPUT, longest=most, context=most)
 
 
 def _known(context: Context, least: int) -> Instructions:
