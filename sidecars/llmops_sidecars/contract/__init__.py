@@ -11,7 +11,15 @@ version it does not know, an unknown field or a wrong type refuses the document 
        +- cache                              what may be remembered
 """
 
-from llmops_sidecars.contract.checks import JsonSchemaRule, PromptLeakRule, UnicodeKind, UnicodeRule, UrlKind, UrlsRule
+from llmops_sidecars.contract.checks import (
+    JsonSchemaRule,
+    LimitsRule,
+    PromptLeakRule,
+    UnicodeKind,
+    UnicodeRule,
+    UrlKind,
+    UrlsRule,
+)
 from llmops_sidecars.contract.document import (
     VERSION,
     CacheSettings,
@@ -47,6 +55,7 @@ __all__ = [
     "Engine",
     "JsonSchemaRule",
     "Limits",
+    "LimitsRule",
     "Message",
     "OnError",
     "OpenAIEngine",

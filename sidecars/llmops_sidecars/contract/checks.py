@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from llmops_sidecars.contract.rule import Action, RuleModel
 
@@ -12,6 +14,16 @@ class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
     """An answer that is no JSON, or not of this schema."""
 
     document: dict[str, Any]
+    action: Action = Action.BLOCK
+
+
+class LimitsRule(RuleModel, frozen=True, tag="limits"):
+    """How much a request may hold; what is None is not limited. Tokens are those of the tokenizer in a file."""
+
+    messages: Annotated[int, Meta(ge=1)] | None = None
+    characters: Annotated[int, Meta(ge=1)] | None = None
+    tokens: Annotated[int, Meta(ge=1)] | None = None
+    tokenizer_file: str | None = None
     action: Action = Action.BLOCK
 
 

@@ -21,6 +21,9 @@ from llmops_sidecars.guard.vault import Vault
 Counts = Mapping[tuple[str, str, str], int]
 """Findings by rule, kind and action."""
 
+TELLING = frozenset({"harm", "language", "limits", "topics"})
+"""Rules of which the name alone does not say what to do."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -145,7 +148,9 @@ def gathered(
 
 
 def name(finding: Finding) -> str:
-    """What a refusal tells the caller: the rule, or the author's name of a pattern."""
+    """What a refusal tells the caller: the rule, with what it is about, or the author's name of a pattern."""
+    if finding.rule in TELLING:
+        return f"{finding.rule}: {finding.kind}"
     return finding.kind if finding.rule == patterns.RULE else finding.rule
 
 
