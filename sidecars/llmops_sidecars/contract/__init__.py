@@ -11,6 +11,15 @@ version it does not know, an unknown field or a wrong type refuses the document 
        +- cache                              what may be remembered
 """
 
+from llmops_sidecars.contract.checks import (
+    JsonSchemaRule,
+    LimitsRule,
+    PromptLeakRule,
+    UnicodeKind,
+    UnicodeRule,
+    UrlKind,
+    UrlsRule,
+)
 from llmops_sidecars.contract.document import (
     VERSION,
     CacheSettings,
@@ -33,19 +42,17 @@ from llmops_sidecars.contract.engine import (
     TritonLayout,
 )
 from llmops_sidecars.contract.policy import (
-    Action,
-    OnError,
     Pattern,
     PatternsRule,
     PiiEntity,
     PiiRule,
     Policy,
     Rule,
-    RuleModel,
     SecretsRule,
     StreamWindow,
 )
 from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
+from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 __all__ = [
     "VERSION",
@@ -56,7 +63,9 @@ __all__ = [
     "Contract",
     "ContractError",
     "Engine",
+    "JsonSchemaRule",
     "Limits",
+    "LimitsRule",
     "Message",
     "OnError",
     "OpenAIEngine",
@@ -66,6 +75,7 @@ __all__ = [
     "PiiEntity",
     "PiiRule",
     "Policy",
+    "PromptLeakRule",
     "Rule",
     "RuleModel",
     "SecretsRule",
@@ -76,6 +86,10 @@ __all__ = [
     "TritonHttpEngine",
     "TritonInterface",
     "TritonLayout",
+    "UnicodeKind",
+    "UnicodeRule",
+    "UrlKind",
+    "UrlsRule",
     "Variable",
     "VariableType",
     "decode",

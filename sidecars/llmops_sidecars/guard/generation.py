@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 
 from llmops_sidecars.guard.answer import GuardedAnswer
-from llmops_sidecars.guard.coverage import checked, texts
+from llmops_sidecars.guard.coverage import checked
 from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming, Work
@@ -101,7 +101,7 @@ class Generation:
         request = msgspec.structs.replace(request, stream=True, stream_options=usage, n=None, user=None)
         inspection = Inspection(served.policy, context_of(request, template), record)
         try:
-            inspection.size(len(request.messages), partial(texts, request))
+            inspection.size(request)
             return msgspec.json.encode(checked(request, inspection.text)), inspection
         finally:
             record.check_seconds = self._clock() - rendered

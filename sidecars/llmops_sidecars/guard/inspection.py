@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from llmops_sidecars.contract import Template
+from llmops_sidecars.guard.coverage import texts
 from llmops_sidecars.guard.policy import CompiledPolicy
 from llmops_sidecars.guard.record import Record
-from llmops_sidecars.guard.rules.finding import Context, Size
+from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Context, Size
 from llmops_sidecars.guard.vault import Vault
-from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, ask, decide, judge, measure
+from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, ask, decide, judge, measure, weigh
 from llmops_sidecars.openai.chat import ChatRequest, message_text
 from llmops_sidecars.openai.errors import content_blocked, guard_unavailable
 
+USER = "user"
 INSTRUCTING = frozenset({"system", "developer"})
 
 
@@ -21,10 +23,12 @@ class Inspection:
 
     def __init__(self, policy: CompiledPolicy, context: Context, record: Record) -> None:
         """Bind the rules to the request."""
-        self._input, self._record = policy.input.bound(context), record
-        self.output = policy.output.bound(context)
+        known = replace(context, request=record.request_id, tenant=record.tenant, policy=(policy.name, policy.version))
+        self._input, self._record = policy.input.bound(replace(known, direction=INPUT)), record
+        self.output = policy.output.bound(replace(known, direction=OUTPUT))
         self.vault = Vault()
         self._texts: list[str] = []
+        self._messages = 0
 
     def text(self, text: str) -> str:
         """One text of the request, as it may pass; raises ApiError when it must not."""
@@ -33,40 +37,45 @@ class Inspection:
         except RuleError as error:
             raise self._unable(error) from error
         self._account(verdict)
-        if self._input.asking:
+        if self._input.asking or self._input.weighing:
             self._texts.append(verdict.text)
         return verdict.text
 
-    def size(self, messages: int, texts: Callable[[], Iterable[str]]) -> None:
+    def size(self, request: ChatRequest) -> None:
         """The whole request, whose texts are put together only for rules that want them; raises ApiError."""
+        self._messages = len(request.messages)
         if not self._input.measuring:
             return
+        said = tuple(message_text(one) for one in request.messages if one.role == USER)
         try:
-            findings = measure(Size(messages, tuple(texts())), self._input)
+            findings = measure(Size(self._messages, tuple(texts(request)), said), self._input)
         except RuleError as error:
             raise self._unable(error) from error
         self._conclude(findings)
 
     async def asked(self) -> None:
-        """What others say of the texts that have passed, as they are forwarded; raises ApiError."""
-        for text in self._texts:
-            try:
-                findings = await ask(text, self._input)
-            except RuleError as error:
-                raise self._unable(error) from error
-            self._conclude(findings)
+        """What takes long, or others say, of the texts that have passed, as they are forwarded; raises ApiError."""
+        try:
+            if self._input.weighing:
+                self._conclude(await weigh(Size(self._messages, tuple(self._texts)), self._input))
+            if self._input.asking:
+                for text in self._texts:
+                    self._conclude(await ask(text, self._input))
+        except RuleError as error:
+            raise self._unable(error) from error
 
     def _conclude(self, findings: Findings) -> None:
         """Findings of what can only be refused or counted."""
+        self._record.took(findings.seconds)
         self._account(decide("", findings))
 
     def _account(self, verdict: Verdict) -> None:
-        self._record.found("input", verdict.counts, verdict.errors)
+        self._record.found(INPUT, verdict.counts, verdict.errors)
         if verdict.blocked_by is not None:
             raise content_blocked(verdict.blocked_by)
 
     def _unable(self, error: RuleError) -> Exception:
-        self._record.found("input", {}, (error.rule,))
+        self._record.found(INPUT, {}, (error.rule,))
         return guard_unavailable()
 
 

@@ -47,6 +47,13 @@ class GuardMetrics:
             buckets=OVERHEAD_SECONDS,
             registry=registry,
         )
+        self.waited = Histogram(
+            "llmops_guard_rule_seconds",
+            "Waiting for a rule that asks somebody or works in a thread.",
+            ["revision", "rule"],
+            buckets=OVERHEAD_SECONDS,
+            registry=registry,
+        )
         self.in_flight = Gauge("llmops_requests_in_flight", "Requests that hold a slot.", registry=registry)
         self.queued = Gauge("llmops_requests_queued", "Requests that wait for a slot.", registry=registry)
         self.tokens = Counter(

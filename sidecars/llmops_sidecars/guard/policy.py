@@ -9,21 +9,31 @@ from typing import Any
 
 from llmops_sidecars.contract import (
     ContractError,
+    JsonSchemaRule,
+    LimitsRule,
     PatternsRule,
     PiiRule,
     Policy,
+    PromptLeakRule,
     Rule,
     RuleModel,
     SecretsRule,
     StreamWindow,
+    UnicodeRule,
+    UrlsRule,
 )
-from llmops_sidecars.guard.rules import patterns, pii, secrets
-from llmops_sidecars.guard.rules.finding import Check, Context
+from llmops_sidecars.guard.rules import json_schema, limits, patterns, pii, prompt_leak, secrets, unicode, urls
+from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    JsonSchemaRule: json_schema.make,
+    LimitsRule: limits.make,
+    PromptLeakRule: prompt_leak.make,
+    UnicodeRule: unicode.make,
+    UrlsRule: urls.make,
 }
 """From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
 
@@ -36,7 +46,7 @@ class Rules:
 
     def bound(self, context: Context) -> Rules:
         """The rules for one request."""
-        if not any(check.bind for check in self.checks):
+        if not any(check.bind or check.bind_tail or check.bind_weigh for check in self.checks):
             return self
         return Rules(tuple(_bound(check, context) for check in self.checks))
 
@@ -51,9 +61,29 @@ class Rules:
         return tuple(check for check in self.checks if check.ask is not None)
 
     @cached_property
+    def weighing(self) -> tuple[Check, ...]:
+        """Those that look at whole requests or answers and take long for it."""
+        return tuple(check for check in self.checks if check.weigh or check.bind_weigh)
+
+    @cached_property
+    def tails(self) -> tuple[Tail, ...]:
+        """What the rules say of the end of a stream."""
+        return tuple(check.tail for check in self.checks if check.tail is not None)
+
+    @cached_property
+    def longest_tail(self) -> int:
+        """How many characters of a tail they want to see at least."""
+        return max((check.longest for check in self.checks), default=0)
+
+    @cached_property
+    def beside_content(self) -> Rules:
+        """Those for refusals and tool calls."""
+        return Rules(tuple(check for check in self.checks if not check.content))
+
+    @cached_property
     def whole(self) -> bool:
         """Whether an answer has to be complete before anything of it can be checked."""
-        return any(check.whole or check.ask is not None for check in self.checks)
+        return bool(self.asking or self.weighing) or any(check.whole for check in self.checks)
 
     @cached_property
     def context(self) -> int:
@@ -65,6 +95,7 @@ class Rules:
 class CompiledPolicy:
     """The rules of both directions and the window of streams."""
 
+    name: str
     version: str
     input: Rules
     output: Rules
@@ -74,20 +105,28 @@ class CompiledPolicy:
 def compile_policy(policy: Policy) -> CompiledPolicy:
     """Compile; raises ContractError that names the rule which cannot be used."""
     return CompiledPolicy(
+        name=policy.name,
         version=policy.version,
-        input=Rules(tuple(_made(rule, policy) for rule in policy.input)),
-        output=Rules(tuple(_made(rule, policy) for rule in policy.output)),
+        input=Rules(tuple(_made(rule, policy, INPUT) for rule in policy.input)),
+        output=Rules(tuple(_made(rule, policy, OUTPUT) for rule in policy.output)),
         stream=policy.stream,
     )
 
 
-def _made(rule: Rule, policy: Policy) -> Check:
+def _made(rule: Rule, policy: Policy, direction: str) -> Check:
     try:
         check = MAKERS[type(rule)](rule)
     except ValueError as error:
         raise ContractError(f"policy {policy.name!r}, {error}") from error
+    if check.only not in ("", direction):
+        raise ContractError(f"policy {policy.name!r}, {check.rule}: it is a rule for {check.only}, not for {direction}")
     return replace(check, on_error=rule.on_error or policy.on_error)
 
 
 def _bound(check: Check, context: Context) -> Check:
-    return check if check.bind is None else replace(check, find=check.bind(context))
+    return replace(
+        check,
+        find=check.bind(context) if check.bind else check.find,
+        tail=check.bind_tail(context) if check.bind_tail else check.tail,
+        weigh=check.bind_weigh(context) if check.bind_weigh else check.weigh,
+    )

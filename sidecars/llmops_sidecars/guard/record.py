@@ -84,6 +84,8 @@ class Record:
     """Findings by rule, kind, direction (input or output) and action."""
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Checks that could not run, by rule and direction."""
+    waited: list[tuple[str, float]] = field(default_factory=list)
+    """How long each rule took that had to be waited for."""
     queue_seconds: float = 0.0
     render_seconds: float = 0.0
     check_seconds: float = 0.0
@@ -131,6 +133,10 @@ class Record:
             self.findings[rule, kind, direction, action] += count
         self.errors.update((rule, direction) for rule in errors)
 
+    def took(self, seconds: Iterable[tuple[str, float]]) -> None:
+        """Note how long rules took."""
+        self.waited += seconds
+
     def write(self, now: float, metrics: GuardMetrics) -> None:
         """Count it, and write the line."""
         self.outcome = self.outcome if self.outcome in OUTCOMES else "other"
@@ -142,6 +148,8 @@ class Record:
             metrics.verdicts.labels(self.revision, rule, direction, action).inc(count)
         for (rule, direction), count in self.errors.items():
             metrics.errors.labels(self.revision, rule, direction).inc(count)
+        for rule, seconds in self.waited:
+            metrics.waited.labels(self.revision, rule).observe(seconds)
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
         _log.info("request", extra=self._line(now))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import takewhile
 
 from llmops_sidecars.contract import Action, OnError
@@ -17,6 +20,9 @@ from llmops_sidecars.guard.vault import Vault
 
 Counts = Mapping[tuple[str, str, str], int]
 """Findings by rule, kind and action."""
+
+TELLING = frozenset({"harm", "language", "limits", "topics"})
+"""Rules of which the name alone does not say what to do."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,11 +37,15 @@ class RuleError(Exception):
 
 @dataclass(frozen=True)
 class Findings:
-    """What all rules found in one text: `places` in order and apart, `reported` beside them. `errors` names rules."""
+    """What all rules found in one text: `places` in order and apart, `reported` beside them. `errors` names rules.
+
+    `seconds`: how long each rule took that had to be waited for.
+    """
 
     places: tuple[Finding, ...] = ()
     reported: tuple[Finding, ...] = ()
     errors: tuple[str, ...] = ()
+    seconds: tuple[tuple[str, float], ...] = ()
 
     @property
     def blocking(self) -> Finding | None:
@@ -74,7 +84,7 @@ def examine(text: str, rules: Rules) -> Findings:
     errors: list[str] = []
     for check in rules.checks:
         try:
-            for form in looked_at:
+            for form in looked_at[:1] if check.as_is else looked_at:
                 found.update(_found(check, form))
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             errors.append(failed(check, error))
@@ -93,16 +103,30 @@ def measure(size: Size, rules: Rules) -> Findings:
     return gathered(found, errors)
 
 
+async def weigh(size: Size, rules: Rules) -> Findings:
+    """Run the checks of whole requests or answers that take long; raises RuleError."""
+    return await _awaited({check: partial(check.weigh, size) for check in rules.weighing if check.weigh})
+
+
 async def ask(text: str, rules: Rules) -> Findings:
     """Run the checks that ask somebody; raises RuleError."""
+    return await _awaited({check: partial(check.ask, text) for check in rules.asking if check.ask})
+
+
+async def _awaited(questions: Mapping[Check, Callable[[], Awaitable[Iterable[Finding]]]]) -> Findings:
+    """Each in its turn, none longer than its time; one that is late could not run."""
     found: set[Finding] = set()
     errors: list[str] = []
-    for check in rules.asking:
+    seconds: list[tuple[str, float]] = []
+    for check, question in questions.items():
+        started = time.monotonic()
         try:
-            found.update(await check.ask(text) if check.ask else ())
+            async with asyncio.timeout(check.seconds):
+                found.update(await question())
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             errors.append(failed(check, error))
-    return gathered(found, errors)
+        seconds.append((check.rule, time.monotonic() - started))
+    return gathered(found, errors, seconds)
 
 
 def failed(check: Check, error: Exception) -> str:
@@ -113,15 +137,20 @@ def failed(check: Check, error: Exception) -> str:
     return check.rule
 
 
-def gathered(found: Iterable[Finding], errors: Iterable[str] = ()) -> Findings:
+def gathered(
+    found: Iterable[Finding], errors: Iterable[str] = (), seconds: Iterable[tuple[str, float]] = ()
+) -> Findings:
     """Findings of any order, in order: those that only report apart from those that do something."""
     everything = sorted(found)
     acting = (one for one in everything if one.action is not Action.REPORT)
-    return Findings(_apart(acting), tuple(one for one in everything if one.action is Action.REPORT), tuple(errors))
+    reported = tuple(one for one in everything if one.action is Action.REPORT)
+    return Findings(_apart(acting), reported, tuple(errors), tuple(seconds))
 
 
 def name(finding: Finding) -> str:
-    """What a refusal tells the caller: the rule, or the author's name of a pattern."""
+    """What a refusal tells the caller: the rule, with what it is about, or the author's name of a pattern."""
+    if finding.rule in TELLING:
+        return f"{finding.rule}: {finding.kind}"
     return finding.kind if finding.rule == patterns.RULE else finding.rule
 
 

@@ -5,7 +5,8 @@
 
 The context is at least 64 characters, more where a rule wants it. The cut moves right for two reasons: at most
 `hold_back_characters` are held, and for `hold_back_seconds` at most. Age moves it no further than the tail, which may
-be the beginning of something (a word, a number, an account in groups that touches the end); number does, but for what
+be the beginning of something (a word, a number, an account in groups that touches the end, and what a rule itself says
+that it may be, a sentence for one); number does, but for what
 has been found: that is held until it has ended, since its mask is all that will ever leave of it. What ends in the tail
 is not certain yet: a card number may turn out to be a longer number. Masks are put in before release. After a block
 nothing leaves any more.
@@ -68,7 +69,7 @@ class Window:
     def __init__(self, rules: Rules, bounds: StreamWindow) -> None:
         """Start empty."""
         self._rules, self._bounds = rules, bounds
-        self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL)
+        self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL, rules.longest_tail)
         self._most_context = max(CONTEXT, rules.context)
         self._context, self._held = "", ""
         self._arrivals: deque[tuple[float, int]] = deque()
@@ -127,7 +128,8 @@ class Window:
     def _tail(self) -> int:
         """Where the tail begins."""
         found = TAIL.search(plain(self._held))
-        return len(self._held) if found is None else int(found.start())
+        place = len(self._held) if found is None else int(found.start())
+        return min((place, *(tail(self._held) for tail in self._rules.tails)))
 
     def _advance(self, cut: int, settled: int) -> Release:
         """Check all, and release up to `cut` or to where a finding or a block allows it.

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import strategies as st
 
 from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule
 from llmops_sidecars.guard.policy import Rules, compile_policy
-from llmops_sidecars.guard.rules.finding import Check, Context, Find, Finding
-from llmops_sidecars.guard.verdict import RuleError, Verdict, judge
+from llmops_sidecars.guard.rules.finding import Check, Context, Find, Finding, Size
+from llmops_sidecars.guard.verdict import RuleError, Verdict, judge, weigh
 
 MAIL = "jane@example.com"
 SECRET = "AKIAIOSFODNN7EXAMPLE"
@@ -176,3 +178,30 @@ def test_full_width_text_is_masked_in_place() -> None:
 def test_an_authors_pattern_may_speak_of_what_the_plain_form_has_not() -> None:
     assert judge("a \u2013 b", rules(PatternsRule((Pattern("dash", "\u2013"),)))).blocked_by == "dash"
     assert judge("project\u00a0x", rules(PatternsRule((Pattern("p", "project x"),)))).blocked_by == "p"
+
+
+def test_a_rule_may_look_at_the_text_itself_alone() -> None:
+    seen: list[str] = []
+
+    def find(text: str) -> list[Finding]:
+        seen.append(text)
+        return []
+
+    judge("full-width \uff21", Rules((Check("seen", find, as_is=True),)))
+    assert seen == ["full-width \uff21"]
+
+
+async def test_a_rule_that_is_late_could_not_run(caplog: pytest.LogCaptureFixture) -> None:
+    async def never(_size: Size) -> list[Finding]:
+        await asyncio.Event().wait()
+        return []
+
+    slow = Check("slow", weigh=never, seconds=0.01)
+    with caplog.at_level(logging.CRITICAL), pytest.raises(RuleError, match="slow"):
+        await weigh(Size(1, ("text",)), Rules((slow,)))
+    with caplog.at_level(logging.CRITICAL):
+        findings = await weigh(Size(1, ("text",)), Rules((replace(slow, on_error=OnError.OPEN),)))
+    assert findings.errors == ("slow",)
+    ((rule, seconds),) = findings.seconds
+    assert rule == "slow"
+    assert seconds >= 0.01

@@ -11,6 +11,7 @@ from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.verdict import RuleError, judge
 from llmops_sidecars.guard.window import LEAST_TAIL, MOST_HELD, Release, WholeText, Window
+from tests.sidecars_.guard.streams import HELD, HURRIED, RATES, releases, splits, text_of
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA\n" * 40 + "-----END RSA PRIVATE KEY-----"
 FORBIDDEN = {
@@ -31,10 +32,6 @@ FORBIDDEN = {
 }
 ALL_MASK = (PiiRule(), SecretsRule(Action.MASK), PatternsRule((Pattern("zebra", "(?i)zebra", Action.MASK),)))
 ALL_BLOCK = (PiiRule(action=Action.BLOCK), SecretsRule(), PatternsRule((Pattern("zebra", "(?i)zebra"),)))
-HELD = StreamWindow()
-HURRIED = StreamWindow(hold_back_characters=16, hold_back_seconds=0.01)
-
-RATES = {"at once": 0.0, "slowly": 1.0}
 
 
 def rules(*chosen: PiiRule | SecretsRule | PatternsRule) -> Rules:
@@ -42,26 +39,6 @@ def rules(*chosen: PiiRule | SecretsRule | PatternsRule) -> Rules:
 
 
 MASK, BLOCK = rules(*ALL_MASK), rules(*ALL_BLOCK)
-
-
-def releases(
-    pieces: list[str], chosen: Rules = MASK, bounds: StreamWindow = HELD, seconds_apart: float = 0.0
-) -> list[Release]:
-    """What a window gives for each piece, and at the end."""
-    window = Window(chosen, bounds)
-    given_out = [window.push(piece, index * seconds_apart) for index, piece in enumerate(pieces)]
-    return [*given_out, window.flush()]
-
-
-def text_of(given_out: list[Release]) -> str:
-    return "".join(release.text for release in given_out)
-
-
-def splits(text: str) -> list[list[str]]:
-    """The text cut in two at every place, cut in threes at every place, and letter by letter."""
-    halves = [[text[:place], text[place:]] for place in range(len(text) + 1)]
-    pieces = [[text[place : place + size] for place in range(0, len(text), size)] for size in (1, 2, 3, 5, 8)]
-    return halves + pieces
 
 
 @pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
@@ -95,7 +72,9 @@ def test_a_long_finding_is_masked_as_one(size: int, rate: float) -> None:
 
 
 def test_a_finding_without_end_ends_the_answer() -> None:
-    given_out = releases(["A key: -----BEGIN PRIVATE KEY-----\n", *["MIIEpAIBAAKCAQEA\n"] * (MOST_HELD // 17 + 10)])
+    given_out = releases(
+        ["A key: -----BEGIN PRIVATE KEY-----\n", *["MIIEpAIBAAKCAQEA\n"] * (MOST_HELD // 17 + 10)], MASK
+    )
     assert text_of(given_out) == "A key: "
     assert given_out[-1].blocked_by == "secrets"
 
@@ -108,7 +87,7 @@ def test_nothing_leaves_after_a_block() -> None:
 
 
 def test_a_finding_is_counted_once() -> None:
-    given_out = releases(list("mail jane@example.com now, and a zebra. " + "word " * 100))
+    given_out = releases(list("mail jane@example.com now, and a zebra. " + "word " * 100), MASK)
     total = {("pii", "Email", "Mask"): 0, ("patterns", "zebra", "Mask"): 0}
     for release in given_out:
         for name, count in release.counts.items():
@@ -222,3 +201,20 @@ def test_a_text_that_does_not_stream_is_judged_at_its_end() -> None:
     assert whole.push("example.com", 99.0) == Release()
     assert whole.flush() == Release("write to ", "pii", {("pii", "Email", "Block"): 1})
     assert whole.flush() == Release()
+
+
+def test_what_a_rule_waits_for_is_held_beyond_its_time() -> None:
+    """Here sentences: what a rule says of one may depend on its end."""
+    sentences = Check("sentence", tail=lambda text: text.rfind(". ") + 2 if ". " in text else 0)
+    window = Window(Rules((sentences,)), HELD)
+    window.push("One. Two is ", 0.0)
+    assert window.push("", 9.0).text == "One. "
+    assert window.push("", 10.0).text == ""
+    assert window.push("longer. Three", 11.0).text + window.push("", 18.0).text == "Two is longer. "
+
+
+@pytest.mark.parametrize(("longest", "left"), [(0, 50), (80, 50), (120, 30)])
+def test_what_a_rule_waits_for_is_no_longer_than_the_bound(longest: int, left: int) -> None:
+    chosen = Rules((Check("all", tail=lambda _: 0, longest=longest),))
+    window = Window(chosen, StreamWindow(hold_back_characters=100))
+    assert len(window.push("x " * 75, 0.0).text) == left

@@ -10,6 +10,9 @@ from llmops_sidecars.contract import Action, OnError
 STRENGTH = {action: strength for strength, action in enumerate(Action)}
 """From weak to strong, as they are declared."""
 
+INPUT, OUTPUT = "input", "output"
+"""The directions: prompts and answers."""
+
 
 @dataclass(frozen=True, order=True)
 class Finding:
@@ -33,27 +36,39 @@ class Context:
     """What a rule may know of a request beside the text it looks at; it prints without texts.
 
     `instructions` are the contents of its system and developer messages, `trusted` texts that the author of a template
-    wrote and no variable is in.
+    wrote and no variable is in. `request` is its id, `tenant` the digest of who sent it, `direction` what the rules are
+    for, `policy` the name and version of the policy that they belong to.
     """
 
     instructions: tuple[str, ...] = field(default=(), repr=False)
     trusted: frozenset[str] = field(default=frozenset(), repr=False)
+    request: str = ""
+    tenant: str = ""
+    direction: str = ""
+    policy: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
 class Size:
-    """A whole request: how many messages it has, and all of its texts."""
+    """A whole request: how many messages it has, all of its texts, and `said`, the contents of the user's messages.
+
+    Also a whole answer, which has texts alone.
+    """
 
     messages: int
     texts: tuple[str, ...] = field(repr=False)
+    said: tuple[str, ...] = field(default=(), repr=False)
 
 
 Find = Callable[[str], Iterable[Finding]]
 """A text in, findings out, in any order; they may overlap."""
 
-Bind = Callable[[Context], Find]
+Tail = Callable[[str], int]
+"""The end of a stream so far in, out from where on it may still become part of a finding; its length for nowhere."""
+
 Measure = Callable[[Size], Iterable[Finding]]
 Ask = Callable[[str], Awaitable[Iterable[Finding]]]
+Weigh = Callable[[Size], Awaitable[Iterable[Finding]]]
 
 
 def nothing(_text: str) -> Iterable[Finding]:
@@ -65,15 +80,28 @@ def nothing(_text: str) -> Iterable[Finding]:
 class Check:
     """A rule made for use; what it does not need stays as it is.
 
-    `bind` replaces `find` for each request. `whole`: `find` makes sense of a whole answer only. `context`: how many
-    characters before new text `find` wants to see on a stream.
+    `bind`, `bind_tail` and `bind_weigh` replace `find`, `tail` and `weigh` for each request. `weigh` is a `measure`
+    that takes long, of texts as they are forwarded; it and `ask` may take `seconds`. `whole`: `find` makes sense of a
+    whole answer only. `as_is`: `find` looks at the text itself, in none of its other forms. `content`: it looks at the
+    content of an answer, not at refusals and tool calls. `only`: the direction that it is for, if it is one alone.
+    `context`: how many characters before new text `find` wants to see on a stream; `tail` says what it wants to see
+    before it leaves, of `longest` characters also where the policy holds fewer.
     """
 
     rule: str
     find: Find = nothing
-    bind: Bind | None = None
+    bind: Callable[[Context], Find] | None = None
+    tail: Tail | None = None
+    longest: int = 0
+    bind_tail: Callable[[Context], Tail] | None = None
     measure: Measure | None = None
+    weigh: Weigh | None = None
+    bind_weigh: Callable[[Context], Weigh] | None = None
     ask: Ask | None = None
+    seconds: float = 5.0
     whole: bool = False
+    as_is: bool = False
+    content: bool = False
+    only: str = ""
     context: int = 64
     on_error: OnError = OnError.CLOSED

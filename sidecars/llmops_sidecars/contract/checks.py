@@ -1,0 +1,75 @@
+"""The guard's rules on what a text says, how it is written, and how long it is, as data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from llmops_sidecars.contract.rule import Action, RuleModel
+
+
+class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
+    """An answer that is no JSON, or not of this schema."""
+
+    document: dict[str, Any]
+    action: Action = Action.BLOCK
+
+
+class LimitsRule(RuleModel, frozen=True, tag="limits"):
+    """How much a request may hold; what is None is not limited. Tokens are those of the tokenizer in a file."""
+
+    messages: Annotated[int, Meta(ge=1)] | None = None
+    characters: Annotated[int, Meta(ge=1)] | None = None
+    tokens: Annotated[int, Meta(ge=1)] | None = None
+    tokenizer_file: str | None = None
+    action: Action = Action.BLOCK
+
+
+class PromptLeakRule(RuleModel, frozen=True, tag="promptLeak"):
+    """The instructions of a request, repeated in its answer: `letters` in a row, whatever stands between them."""
+
+    letters: int = 40
+    action: Action = Action.BLOCK
+
+
+class UnicodeKind(StrEnum):
+    """Ways to write what people do not see as it is."""
+
+    INVISIBLE = "Invisible"
+    BIDIRECTIONAL = "Bidirectional"
+    TAGS = "Tags"
+    LOOK_ALIKES = "LookAlikes"
+    MARKS = "Marks"
+
+
+class UnicodeRule(RuleModel, frozen=True, tag="unicode"):
+    """Characters that hide, reorder or fake text."""
+
+    kinds: tuple[UnicodeKind, ...] = tuple(UnicodeKind)
+    action: Action = Action.BLOCK
+
+
+class UrlKind(StrEnum):
+    """What may be wrong with a URL beside its domain."""
+
+    SCHEME = "Scheme"
+    ADDRESS = "Address"
+    LOOK_ALIKE = "LookAlike"
+    USER_INFO = "UserInfo"
+    IMAGE = "Image"
+    DATA = "Data"
+
+
+class UrlsRule(RuleModel, frozen=True, tag="urls"):
+    """Where links lead. `allow`: the only domains, when there are any; `*.` in front of one means those below it.
+
+    `schemes`: all that are good. `kinds`: what else is looked for.
+    """
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ("http", "https", "mailto")
+    kinds: tuple[UrlKind, ...] = tuple(UrlKind)
+    action: Action = Action.MASK
