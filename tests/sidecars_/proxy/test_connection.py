@@ -260,6 +260,14 @@ async def test_a_body_that_nobody_reads_does_not_end_the_connection(running: Lis
         assert await client.answer() == (200, b"4")
 
 
+async def test_a_slow_head_behind_a_body_that_nobody_reads_is_cut(running: Listening) -> None:
+    async with running.client() as client, asyncio.timeout(3):
+        client.send(b"POST /early HTTP/1.1\r\ncontent-length: 4\r\n\r\n")
+        assert await client.answer() == (200, b"{}")
+        client.send(b"bodyGET / HTTP/1.1\r\n")
+        assert code(await client.rest()) == "head_too_slow"
+
+
 async def test_a_client_that_does_not_read_is_given_up_and_takes_no_memory(running: Listening, app: App) -> None:
     stuck = small_window(running.port)
     with contextlib.closing(stuck):
