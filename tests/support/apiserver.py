@@ -1,7 +1,7 @@
 """A small API server at the wire: storage, versions, list and watch, server-side apply on maps, status, faults, a log.
 
-Lists are atomic in its server-side apply, owner references are collected at once, and nothing is validated or
-defaulted: what needs the real server is tested on the real server.
+Lists are atomic in its server-side apply, what an owner leaves behind is collected at once, what is made for one that
+is gone soon after, and nothing is validated or defaulted: what needs the real server is tested on the real server.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _ROUTE = re.compile(
     r"/(?:api/v1|apis/[^/]+/[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?"
     r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<subresource>status))?$"
 )
+COLLECTION_SECONDS = 0.1
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -309,7 +310,10 @@ class FakeApi:
         merged = _merged(live or {}, body)
         for path in sorted(gone, key=len, reverse=True):
             _remove(merged, path)
-        return self._store(address, merged, live)
+        stored = self._store(address, merged, live)
+        if live is None:
+            asyncio.get_running_loop().call_later(COLLECTION_SECONDS, self._collect, address, stored["metadata"]["uid"])
+        return stored
 
     def _patch(self, address: Address, change: Document, manager: str) -> Document:
         live = self._get(address)
@@ -358,6 +362,15 @@ class FakeApi:
             if uid in [owner["uid"] for owner in one["metadata"].get("ownerReferences", [])]:
                 self._delete(other)
         return document
+
+    def _collect(self, address: Address, uid: str) -> None:
+        """The garbage collector looks at a new object: it goes when it has owners and none of them is there."""
+        document = self.objects.get(address)
+        if document is None or document["metadata"]["uid"] != uid:
+            return
+        owners = {owner["uid"] for owner in document["metadata"].get("ownerReferences", [])}
+        if owners and not owners & {one["metadata"]["uid"] for one in self.objects.values()}:
+            self._delete(address)
 
     def _emit(self, version: int, what: str, address: Address, document: Document) -> None:
         self._events.append((version, what, deepcopy(document), address[0]))

@@ -132,6 +132,7 @@ class Connection(HttpToolsProtocol):
         if not self._idle:
             raise ValueError("a request before the answer to the last one")
         self._in_head = True
+        self._due = min(self._due, self.loop.time() + self._limits.head_seconds)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -85,11 +86,13 @@ def listener(
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run a process's coroutine on uvloop."""
+    """Run a process's coroutine on uvloop, with as many open files as it may have."""
     import uvloop
 
     async def entry() -> None:
         await main()
+
+    _allow_files()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(entry())
@@ -128,6 +131,12 @@ async def _first(*tasks: asyncio.Future[Any]) -> None:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
+
+
+def _allow_files() -> None:
+    """Connections are files, and where a process begins with few of them, that is for programs that use select()."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _settle_memory() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from llmops_sidecars.proxy.asgi import ClientDisconnectedError, Receive, Scope, Send, cancel, read_body, send_json
-from llmops_sidecars.proxy.connection import ConnectionLimits
+from llmops_sidecars.proxy.connection import ConnectionLimits, ListenerConfig
 from tests.support.asgi import eventually
 from tests.support.listening import Client, Listening, listening
 
@@ -53,6 +54,7 @@ class App:
             while True:
                 await send({"type": "http.response.body", "body": PIECE, "more_body": True})
                 self.sent += len(PIECE)
+                await asyncio.sleep(0)  # to a client that is gone, everything can be sent at once
 
         streaming = asyncio.ensure_future(stream())
         while (await receive())["type"] != "http.disconnect":
@@ -258,6 +260,14 @@ async def test_a_body_that_nobody_reads_does_not_end_the_connection(running: Lis
         assert await client.answer() == (200, b"4")
 
 
+async def test_a_slow_head_behind_a_body_that_nobody_reads_is_cut(running: Listening) -> None:
+    async with running.client() as client, asyncio.timeout(3):
+        client.send(b"POST /early HTTP/1.1\r\ncontent-length: 4\r\n\r\n")
+        assert await client.answer() == (200, b"{}")
+        client.send(b"bodyGET / HTTP/1.1\r\n")
+        assert code(await client.rest()) == "head_too_slow"
+
+
 async def test_a_client_that_does_not_read_is_given_up_and_takes_no_memory(running: Listening, app: App) -> None:
     stuck = small_window(running.port)
     with contextlib.closing(stuck):
@@ -287,3 +297,40 @@ async def test_a_slow_but_steady_reader_gets_all_of_its_answer(running: Listenin
             received += len(data)
             await asyncio.sleep(0.04)
     assert received > LARGE
+
+
+MISCHIEF = (
+    b"",
+    b"GET / HT",
+    b"\x00\xff garbage\r\n\r\n",
+    b"GET / HTTP/1.1\r\nhost: test\r\n\r\n",
+    b"GET /endless HTTP/1.1\r\n\r\n",
+    b"GET /endless HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    b"GET /large HTTP/1.1\r\nconnection: close\r\n\r\n",
+    b"POST / HTTP/1.1\r\ncontent-length: 1000\r\n\r\nhalf",
+    b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n",
+    b"POST /early HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n" + b"b" * 50_000,
+    b"GET / HTTP/1.1\r\nx-long: " + b"y" * 10_000,
+)
+
+
+async def mischief(running: Listening, seed: int) -> None:
+    """A client that says something, reads some of what comes or nothing, and leaves or waits."""
+    chance = random.Random(seed)  # noqa: S311 - the same each time, and no secret
+    async with running.client() as client:
+        client.send(chance.choice(MISCHIEF))
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(chance.uniform(0, 1.5)):
+                await (client.rest() if chance.random() < 0.5 else asyncio.Event().wait())
+
+
+async def test_whatever_clients_do_nothing_of_it_stays(running: Listening) -> None:
+    await asyncio.gather(*(mischief(running, seed) for seed in range(400)))
+    state = running.listener.server_state
+    await eventually(lambda: not state.connections and not state.tasks)
+    config = running.listener.config
+    assert isinstance(config, ListenerConfig)
+    assert not config.addresses
+    async with running.client() as client:
+        client.ask()
+        assert await client.answer() == (200, b"0")
