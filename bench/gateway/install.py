@@ -64,8 +64,8 @@ def run(command: Sequence[str], directory: Path, variables: Mapping[str, str] | 
     except subprocess.TimeoutExpired as error:
         raise InstallError(f"{command[0]} took more than {CARGO_SECONDS} s") from error
     if done.returncode:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise InstallError(f"{Path(command[0]).name} failed: {said[-1].strip() if said else done.returncode}"[:300])
+        said = [line.strip() for line in (done.stderr.strip() or done.stdout).splitlines() if line.strip()]
+        raise InstallError(f"{Path(command[0]).name} failed: {said[-1] if said else done.returncode}"[:300])
     return done.stdout
 
 

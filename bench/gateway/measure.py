@@ -21,9 +21,10 @@ SETTLE_SECONDS = 10.0
 QUIET_SHARE = 0.05
 """A contender that uses less than this share of its core has done its work."""
 
+FIRST = Load("first answer", "closed", Answers(0, 0, 16), seconds=0.5, warm=0, connections=1)
 WARM_UP = (
-    Load("warm up", "closed", Answers(0, 0, 16), seconds=0.5, warm=0.5, connections=16),
-    Load("warm up, streams", "closed", Answers(0, 0, 64), seconds=0.5, warm=0.5, connections=8, streams=True),
+    Load("warm up", "closed", Answers(0, 0, 16), seconds=1, warm=0, connections=4),
+    Load("warm up, streams", "closed", Answers(0, 0, 16), seconds=1, warm=0, connections=4, streams=True),
 )
 
 
@@ -71,8 +72,12 @@ class Bench:
         while time.monotonic() < end:
             before = _cpu(running)
             time.sleep(0.1)
-            if self._ask("GET", "/stats")["running"] == 0 and _cpu(running) - before < 0.1 * QUIET_SHARE:
+            if self.seen()["running"] == 0 and _cpu(running) - before < 0.1 * QUIET_SHARE:
                 return
+
+    def seen(self) -> dict[str, Any]:
+        """What the upstream has seen since it was last told how to answer."""
+        return dict(self._ask("GET", "/stats"))
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -122,6 +127,7 @@ def warm_up(bench: Bench, contender: Contender, running: Sequence[Running], expe
 
     Raises StartError for a contender that fails requests or loses text: it would look fast.
     """
+    _until_first_answer(bench, contender, running)
     lengths: list[float] = []
     for load in WARM_UP:
         figures = bench.measure(contender, load, running).figures
@@ -132,6 +138,14 @@ def warm_up(bench: Bench, contender: Contender, running: Sequence[Running], expe
     if expected is not None and abs(sum(lengths) - expected) > 0.5:  # noqa: PLR2004 - half a character
         raise StartError(f"answers have {sum(lengths):.1f} characters instead of {expected:.1f}")
     return sum(lengths)
+
+
+def _until_first_answer(bench: Bench, contender: Contender, running: Sequence[Running]) -> None:
+    """Some load half of themselves only now."""
+    end = time.monotonic() + START_SECONDS
+    while not bench.measure(contender, FIRST, running).figures["answered"]:
+        if time.monotonic() > end:
+            raise StartError(f"no answer within {START_SECONDS:g} s")
 
 
 def _cpu(running: Sequence[Running]) -> float:

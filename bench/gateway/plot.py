@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib import pyplot as plt
+import matplotlib.pyplot as plt
 
-PANELS = (
+PANELS: tuple[tuple[str, Callable[[dict[str, Any]], dict[str, float] | None]], ...] = (
     ("added p50 at 100/s, ms", lambda one: one["added"].get("100/s", {}).get("p50_ms")),
     ("added p99 at 100/s, ms", lambda one: one["added"].get("100/s", {}).get("p99_ms")),
     ("requests/s on one core", lambda one: one["requests_per_second"]),

@@ -156,8 +156,10 @@ def _answers(url: str) -> bool:
 
 
 def _group(process: Path) -> int | None:
+    """The group of a process; None for one that has ended, waited for or not."""
     with contextlib.suppress(OSError):
-        return int((process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[2])
+        state, _parent, group = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
+        return None if state == "Z" else int(group)
     return None
 
 

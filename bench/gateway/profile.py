@@ -1,4 +1,4 @@
-"""Where this project's time goes: py-spy looks at each process a thousand times a second while it is under load."""
+"""Where this project's time goes: py-spy looks at each process 250 times a second while it is under load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.gateway.plan import LOADS, Load, scaled
 from bench.gateway.processes import Running, cores
 from llmops_sidecars.contract import OpenAIEngine
 
-RATE = 1000
+RATE = 250
 SHOWN = 40
 LOADS_SHOWN = ("capacity", "streams", "chunks")
 
@@ -42,7 +42,7 @@ def _under(bench: Bench, contender: Contender, load: Load, running: list[Running
     bench.answer(load.answers)
     generator = bench.generate(contender, load)
     before = {one.program.name: one.cpu_seconds() for one in running}
-    watching = [(one, _watch(pyspy, one, load.seconds)) for one in running]
+    watching = [(one, _watch(pyspy, one, load.seconds, bench.cores.generator)) for one in running]
     figures = result(generator)
     rate = figures["answered"] / figures["seconds"]
     text = [f"{rate:,.0f} answers/s"]
@@ -54,10 +54,22 @@ def _under(bench: Bench, contender: Contender, load: Load, running: list[Running
     return "\n".join(text)
 
 
-def _watch(pyspy: Path, one: Running, seconds: float) -> tuple[subprocess.Popen[bytes], Path]:
+def _watch(pyspy: Path, one: Running, seconds: float, core: int) -> tuple[subprocess.Popen[bytes], Path]:
     target = one.log.with_suffix(".stacks")
-    options = ["--rate", str(RATE), "--duration", str(max(int(seconds), 1)), "--format", "raw", "--nonblocking"]
-    command = [str(pyspy), "record", "--pid", str(one.pid), *options, "--function", "--output", str(target)]
+    options = ["--rate", str(RATE), "--duration", str(max(int(seconds), 1)), "--format", "raw"]
+    command = [
+        "taskset",
+        "--cpu-list",
+        str(core),
+        str(pyspy),
+        "record",
+        "--pid",
+        str(one.pid),
+        *options,
+        "--function",
+        "--output",
+        str(target),
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), target
 
 

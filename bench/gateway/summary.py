@@ -17,7 +17,7 @@ from bench.report import Goal
 MEDIAN, P99, SLOWEST = 3, 7, 9
 """Places in the generator's list of quantiles."""
 
-REFUSED_SHARE = 0.01
+UNANSWERED_SHARE = 0.01
 """With more failures than this a latency is that of the lucky ones; the share is told beside it."""
 
 PODS, PODS_NOTHING = "pods-everything", "pods-nothing"
@@ -50,6 +50,7 @@ def _figures(name: str, entries: Sequence[Entry]) -> dict[str, Any]:
     found["stream_added_ms"] = spread(_differences(own["streams"], entries, "latency", MEDIAN))
     found["cpu_ms_per_1000_tokens"] = spread(_cpu_per_tokens(entry) for entry in own["streams"])
     found["abort_ms"] = spread(_quantile(entry, "latency", SLOWEST) for entry in own["abort"] if _answered(entry))
+    found["aborts_not_told"] = sum(sum(entry["figures"]["failures"].values()) for entry in own["abort"])
     return found
 
 
@@ -75,7 +76,7 @@ def _added(own: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         "p50_ms": spread(_differences(own, entries, "latency", MEDIAN)),
         "p99_ms": spread(_differences(own, entries, "latency", P99)),
-        "refused_share": round(statistics.median(failed), 3),
+        "unanswered_share": round(statistics.median(failed), 3),
         "overloaded": any(entry["figures"].get("overloaded") for entry in own),
     }
 

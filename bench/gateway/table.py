@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gateway.plan import RATES
-from bench.gateway.summary import REFUSED_SHARE
+from bench.gateway.summary import UNANSWERED_SHARE
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- gateway: begin -->", "<!-- gateway: end -->"
@@ -75,9 +75,9 @@ def _latency_row(one: Mapping[str, Any]) -> list[str]:
 def _added(added: Mapping[str, Any], key: str) -> str:
     if added["overloaded"]:
         return "overloaded"
-    refused = added["refused_share"]
+    failed = added["unanswered_share"]
     text = _spread(added[key], "{:.2f}".format)
-    return f"{text}, {refused:.0%} refused" if refused > REFUSED_SHARE else text
+    return f"{text}, {failed:.0%} not answered" if failed > UNANSWERED_SHARE else text
 
 
 def _other_row(one: Mapping[str, Any]) -> list[str]:
@@ -90,7 +90,7 @@ def _other_row(one: Mapping[str, Any]) -> list[str]:
         _spread(one["first_token_added_ms"], "{:.2f}".format),
         _spread(one["cpu_ms_per_1000_tokens"], "{:.1f}".format),
         " + ".join(memory) or NONE,
-        _spread(one["abort_ms"], "{:.1f}".format),
+        "not told" if one["aborts_not_told"] else _spread(one["abort_ms"], "{:.1f}".format),
     ]
 
 

@@ -10,8 +10,14 @@ import (
 	"time"
 )
 
-// drain is how long answers are waited for after the last request.
-const drain = 3 * time.Second
+const (
+	// drain is how long answers are waited for after the last request.
+	drain = 3 * time.Second
+	// patience is how long the upstream may take to learn that a client has left.
+	patience = 1500 * time.Millisecond
+	// hopeless is after how many streams whose end the upstream never learned of no further one is left.
+	hopeless = 2
+)
 
 // open asks at a constant rate, whatever comes back: a request that has to wait for its turn is late from the time
 // at which it should have been sent (no coordinated omission).
@@ -189,12 +195,17 @@ func abort(arguments []string) error {
 	}
 	kept := newRecord(time.Time{})
 	for range *count {
+		if kept.figures.Failures[neverTold] >= hopeless {
+			break
+		}
 		if err := abortOne(p, *told, kept); err != nil {
 			return err
 		}
 	}
 	return print(kept.end(time.Now(), *count, nil))
 }
+
+const neverTold = "never told"
 
 func abortOne(p *plan, upstream string, kept *record) error {
 	before, err := seen(upstream)
@@ -208,7 +219,7 @@ func abortOne(p *plan, upstream string, kept *record) error {
 		kept.add(left, left, reply{failure: "no text"}, left)
 		return nil
 	}
-	for time.Since(left) < drain {
+	for time.Since(left) < patience {
 		now, err := seen(upstream)
 		if err != nil {
 			return err
@@ -220,7 +231,7 @@ func abortOne(p *plan, upstream string, kept *record) error {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	kept.add(left, left, reply{failure: "never told"}, left)
+	kept.add(left, left, reply{failure: neverTold}, left)
 	return nil
 }
 
