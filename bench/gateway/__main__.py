@@ -48,6 +48,9 @@ def main() -> int:
         if options.lock:
             install.lock()
             return 0
+        if options.tables:
+            table.write(json.loads((report.RESULTS / "gateway.json").read_text(encoding="utf-8")))
+            return 0
         if options.profile:
             from bench.gateway import profile
 
@@ -67,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, help="the longest load's time (default 4, quick 1)")
     parser.add_argument("--quick", action="store_true", help="a short look for development; writes no results")
     parser.add_argument("--profile", choices=("pods", "serve"), help="show where this project's time goes, instead")
+    parser.add_argument("--tables", action="store_true", help="write the documentation's tables anew, instead")
     parser.add_argument("--lock", action="store_true", help="write the lock files anew, instead")
     return parser
 
@@ -112,12 +116,33 @@ def _run(bench: Bench, entry: Entry, logs: Path, size: tuple[int, float], say: C
     results = rounds.Results(missing=entry.missing)
     with rounds.entered(bench, entry.contenders, logs, results, say) as running:
         rounds.run(bench, running, *size, results, say)
+    triton = _triton(bench, logs, size, results, say) if _is_measured("pods-nothing", entry) else {}
     found = summary.figures(entry.contenders, results.measurements, results.memory)
     setting = {"rounds": size[0], "longest_load_seconds": size[1], "cores": vars(bench.cores)}
     loads = {load.name: _load(load) for load in (IDLE, *LOADS)}
     figures = {"setting": setting | {"loads": loads}, "versions": entry.versions, "missing": results.missing}
-    document = report.document("gateway", figures | {"contenders": found}, summary.goals(found))
+    figures |= {"contenders": found, "triton": triton}
+    document = report.document("gateway", figures, summary.goals(found))
     return document | {"measurements": results.measurements}
+
+
+def _is_measured(name: str, entry: Entry) -> bool:
+    return any(one.name == name for one in entry.contenders)
+
+
+def _triton(
+    bench: Bench, directory: Path, size: tuple[int, float], results: rounds.Results, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The real Triton as the upstream; nothing where it cannot run."""
+    from bench.gateway.triton import measure
+    from tests.support.triton import TritonEndedError, TritonUnavailableError
+
+    try:
+        return measure(bench, Place(bench.upstream, directory), size, say)
+    except (StartError, TritonEndedError, TritonUnavailableError) as error:
+        results.missing["Triton as the upstream"] = str(error).splitlines()[0]
+        say(f"Triton takes no part: {error}")
+        return {}
 
 
 def _load(load: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from e2e.cluster.settings import ROOT, read
 HERE = Path(__file__).parent
 LOCKS = HERE / "locks"
 LOAD = HERE / "load"
-CARGO_SECONDS = 1500
+CARGO_SECONDS = 3000
 
 
 class InstallError(Exception):

@@ -22,6 +22,7 @@ def tables(document: Mapping[str, Any]) -> str:
         _heading(document),
         _table(("milliseconds added", "", *RATE_COLUMNS), [_latency_row(one) for one in found.values()]),
         _table(OTHER_COLUMNS, [_other_row(one) for one in found.values()]),
+        _table(TRITON_COLUMNS, [_triton_row(*item) for item in figures["triton"].items()]) if figures["triton"] else "",
         _notes(figures),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -38,6 +39,9 @@ OTHER_COLUMNS = (
     "memory, MiB",
     "abort until told, ms",
 )
+
+
+TRITON_COLUMNS = ("first token with a real Triton", "milliseconds", "added")
 
 
 def written(text: str, content: str) -> str:
@@ -92,6 +96,10 @@ def _other_row(one: Mapping[str, Any]) -> list[str]:
         " + ".join(memory) or NONE,
         "not told" if one["aborts_not_told"] else _spread(one["abort_ms"], "{:.1f}".format),
     ]
+
+
+def _triton_row(name: str, one: Mapping[str, Any]) -> list[str]:
+    return [name, *(_spread(one[key], "{:.2f}".format) for key in ("first_token_ms", "added_ms"))]
 
 
 def _spread(value: Mapping[str, float] | None, form: Callable[[float], str]) -> str:

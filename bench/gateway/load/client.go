@@ -26,37 +26,78 @@ func (h *headers) Set(value string) error {
 	return nil
 }
 
+// form is how an upstream is asked and answers: paths and bodies around the prompt, and the key of a text.
+type form struct {
+	path, before, after string
+	text                []byte
+	marked              bool // its streams end with [DONE]
+}
+
+// forms by name: OpenAI's chat completions, and the generate extension of Triton (whose texts are cumulative: their
+// number and times count, their lengths do not).
+var forms = map[string]form{
+	"openai": {
+		"/chat/completions",
+		`{"model":%q,"stream":%t,"max_tokens":1024,"temperature":0.2,"messages":[` +
+			`{"role":"system","content":"You answer in plain words."},{"role":"user","content":"`,
+		`"}]}`,
+		[]byte(`"content":`),
+		true,
+	},
+	"triton": {
+		"/v2/models/%s/generate_stream",
+		`{"sampling_param_max_tokens":1024,"sampling_param_temperature":0.2,"streaming":true,` +
+			`"return_finish_reason":true,"text_input":"`,
+		`"}`,
+		[]byte(`"text_output":`),
+		false,
+	},
+}
+
 // plan is what is asked, again and again: all bytes of a request but the few that make each prompt its own.
 type plan struct {
 	address string
 	before  []byte
 	after   []byte
+	text    []byte
+	marked  bool
 	number  atomic.Uint64
 }
 
 const nonceLength = 12
 
-func newPlan(target, model string, stream bool, promptSize int, further headers) (*plan, error) {
-	parsed, err := url.Parse(target)
-	if err != nil || parsed.Host == "" {
-		return nil, fmt.Errorf("-url %q is no URL with a host and a port", target)
+func newPlan(o *options) (*plan, error) {
+	parsed, err := url.Parse(o.url)
+	chosen, known := forms[o.form]
+	if err != nil || parsed.Host == "" || !known {
+		return nil, fmt.Errorf("-url %q is no URL with a host and a port, or -form %q is unknown", o.url, o.form)
+	}
+	path, before := chosen.path, chosen.before
+	if o.form == "triton" {
+		path = fmt.Sprintf(path, o.model)
+	} else {
+		before = fmt.Sprintf(before, o.model, o.stream)
 	}
 	var prompt strings.Builder
-	for i := 0; prompt.Len() < promptSize; i++ {
+	for i := 0; prompt.Len() < o.promptSize; i++ {
 		prompt.WriteString(token(i))
 	}
-	before := fmt.Sprintf(`{"model":%q,"stream":%t,"max_tokens":1024,"temperature":0.2,"messages":[`+
-		`{"role":"system","content":"You answer in plain words."},{"role":"user","content":"%sChapter `,
-		model, stream, prompt.String())
-	after := `"}]}`
+	before += prompt.String() + "Chapter "
 	var head strings.Builder
-	fmt.Fprintf(&head, "POST %s/chat/completions HTTP/1.1\r\nHost: %s\r\n", strings.TrimRight(parsed.Path, "/"), parsed.Host)
-	fmt.Fprintf(&head, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(before)+nonceLength+len(after))
-	for _, header := range further {
+	fmt.Fprintf(&head, "POST %s%s HTTP/1.1\r\nHost: %s\r\n", strings.TrimRight(parsed.Path, "/"), path, parsed.Host)
+	length := len(before) + nonceLength + len(chosen.after)
+	fmt.Fprintf(&head, "Content-Type: application/json\r\nContent-Length: %d\r\n", length)
+	for _, header := range o.headers {
 		name, value, _ := strings.Cut(header, "=")
 		fmt.Fprintf(&head, "%s: %s\r\n", name, value)
 	}
-	made := &plan{address: parsed.Host, before: []byte(head.String() + "\r\n" + before), after: []byte(after)}
+	made := &plan{
+		address: parsed.Host,
+		before:  []byte(head.String() + "\r\n" + before),
+		after:   []byte(chosen.after),
+		text:    chosen.text,
+		marked:  chosen.marked,
+	}
 	made.number.Store(uint64(time.Now().UnixNano()))
 	return made, nil
 }
@@ -148,7 +189,9 @@ func (c *connection) read(body io.Reader, streamed bool, r *reply, until func(*r
 		}
 		if err != nil {
 			if !streamed {
-				r.characters += contentLength(c.line)
+				r.characters += c.plan.textLength(c.line)
+			}
+			if !streamed || !c.plan.marked {
 				done = r.characters > 0
 			}
 			return err == io.EOF && done
@@ -189,7 +232,7 @@ func (c *connection) take(data []byte, streamed bool, r *reply, done *bool) bool
 		}
 		if bytes.HasPrefix(line, []byte("data: [DONE]")) {
 			*done = true
-		} else if length := contentLength(line); length > 0 {
+		} else if length := c.plan.textLength(line); length > 0 {
 			r.chunks++
 			r.characters += length
 			text = true
@@ -199,11 +242,9 @@ func (c *connection) take(data []byte, streamed bool, r *reply, done *bool) bool
 	}
 }
 
-var contentKey = []byte(`"content":`)
-
-// contentLength is the length of the text in an event or a document; the upstream's text needs no escapes.
-func contentLength(document []byte) int {
-	_, rest, found := bytes.Cut(document, contentKey)
+// textLength is the length of the text in an event or a document; the upstream's text needs no escapes.
+func (p *plan) textLength(document []byte) int {
+	_, rest, found := bytes.Cut(document, p.text)
 	rest = bytes.TrimLeft(rest, " ")
 	if !found || len(rest) == 0 || rest[0] != '"' {
 		return 0

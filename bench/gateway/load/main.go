@@ -31,6 +31,7 @@ func main() {
 // options are the flags that all kinds of load share.
 type options struct {
 	url        string
+	form       string
 	model      string
 	stream     bool
 	seconds    time.Duration
@@ -41,6 +42,7 @@ type options struct {
 
 func (o *options) add(flags *flag.FlagSet) {
 	flags.StringVar(&o.url, "url", "", "where /chat/completions is, without it")
+	flags.StringVar(&o.form, "form", "openai", "how to ask: openai, or triton for its generate extension")
 	flags.StringVar(&o.model, "model", "bench", "the model to ask for")
 	flags.BoolVar(&o.stream, "stream", false, "ask for a stream of events")
 	flags.DurationVar(&o.seconds, "seconds", 5*time.Second, "how long to measure")
@@ -50,7 +52,7 @@ func (o *options) add(flags *flag.FlagSet) {
 }
 
 func (o *options) plan() (*plan, error) {
-	return newPlan(o.url, o.model, o.stream, o.promptSize, o.headers)
+	return newPlan(o)
 }
 
 func print(document any) error {
