@@ -49,8 +49,9 @@ def _under(bench: Bench, contender: Contender, load: Load, running: list[Running
     for one, (watcher, target) in watching:
         watcher.wait()
         used = one.cpu_seconds() - before[one.program.name]
+        each = used * 1e6 / max(figures["answered"] * (1 + load.warm / load.seconds), 1)
         counts = samples(target.read_text(encoding="utf-8").splitlines())
-        text.append(f"\n-- {one.program.name}: {used:.2f} s of processor time\n{report(*counts)}")
+        text.append(f"\n-- {one.program.name}: {each:,.0f} µs of processor time an answer\n{report(*counts, each)}")
     return "\n".join(text)
 
 
@@ -86,13 +87,13 @@ def samples(stacks: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
     return own, total
 
 
-def report(own: Mapping[str, int], total: Mapping[str, int]) -> str:
-    """Both tables side by side, in per cent of all samples."""
-    everything = sum(own.values()) or 1
-    lines = [f"{'own':>6}  {'function':<64}  {'total':>6}  function"]
+def report(own: Mapping[str, int], total: Mapping[str, int], each: float) -> str:
+    """Both tables side by side, in microseconds of the `each` that an answer takes."""
+    unit = each / (sum(own.values()) or 1)
+    lines = [f"{'own µs':>8}  {'function':<64}  {'total µs':>8}  function"]
     left, right = _ranked(own), _ranked(total)
     for (mine, count), (theirs, sum_of) in zip(left, right, strict=False):
-        lines.append(f"{count / everything:6.1%}  {mine:<64}  {sum_of / everything:6.1%}  {theirs}")
+        lines.append(f"{count * unit:8.1f}  {mine:<64}  {sum_of * unit:8.1f}  {theirs}")
     return "\n".join(lines)
 
 

@@ -43,9 +43,10 @@ def _figures(name: str, entries: Sequence[Entry]) -> dict[str, Any]:
     own = {load: [entry for entry in entries if (entry["contender"], entry["load"]) == (name, load)] for load in NAMES}
     found: dict[str, Any] = {"added": {rate: _added(own[rate], entries) for rate in RATES if own[rate]}}
     found["requests_per_second"] = spread(per_second(entry, 1) for entry in own["capacity"])
-    found["core_share"] = spread(_core_share(entry, BY_NAME["capacity"]) for entry in own["capacity"])
-    chunks = BY_NAME["chunks"]
-    found["chunks_per_second"] = spread(per_second(entry, chunks.answers.tokens) for entry in own["chunks"])
+    tokens = BY_NAME["chunks"].answers.tokens
+    found["chunks_per_second"] = spread(per_second(entry, tokens) for entry in own["chunks"])
+    found["requests_per_cpu_second"] = spread(_per_cpu_second(own["capacity"], "capacity", 1))
+    found["chunks_per_cpu_second"] = spread(_per_cpu_second(own["chunks"], "chunks", tokens))
     found["first_token_added_ms"] = spread(_differences(own["streams"], entries, "first", MEDIAN))
     found["stream_added_ms"] = spread(_differences(own["streams"], entries, "latency", MEDIAN))
     found["cpu_ms_per_1000_tokens"] = spread(_cpu_per_tokens(entry) for entry in own["streams"])
@@ -97,9 +98,10 @@ def _answered(entry: Entry) -> int:
     return int(entry["figures"]["answered"])
 
 
-def _core_share(entry: Entry, load: Load) -> float:
-    """How much of its core a contender used; the warm-up of a run is as long a part as in the plan."""
-    return float(entry["cpu"] / (entry["figures"]["seconds"] * (1 + load.warm / load.seconds)))
+def _per_cpu_second(own: Sequence[Entry], name: str, each: int) -> list[float]:
+    """Answers for a second of processor time: what a core gives that nobody else works on, and no waiting."""
+    spent = [(entry, entry["cpu"] / (1 + BY_NAME[name].warm / BY_NAME[name].seconds)) for entry in own]
+    return [_answered(entry) * each / seconds for entry, seconds in spent if seconds > 0]
 
 
 def _cpu_per_tokens(entry: Entry) -> float:

@@ -53,13 +53,14 @@ def test_what_was_not_answered_and_overload_are_told() -> None:
 def test_rates_and_processor_time_are_per_second_and_per_thousand_tokens() -> None:
     entries = [
         entry("x", "capacity", answered=3000, seconds=3.0, cpu=3.5),
-        entry("x", "chunks", answered=600, seconds=3.0),
+        entry("x", "chunks", answered=600, seconds=3.0, cpu=1.75),
         entry("x", "streams", seconds=4.0, cpu=0.288, first=times(1), latency=times(1)),
     ]
     found = summary.figures([one("x")], entries, {})["x"]
     assert found["requests_per_second"]["median"] == 1000
-    assert found["core_share"]["median"] == 1.0
+    assert found["requests_per_cpu_second"]["median"] == 1000, "a seventh of the time was warming up"
     assert found["chunks_per_second"]["median"] == 600 * 200 / 3
+    assert found["chunks_per_cpu_second"]["median"] == 600 * 200 / 1.5
     assert found["cpu_ms_per_1000_tokens"]["median"] == pytest.approx(100.0), "0.288 s for 45 streams of 64 tokens"
 
 
@@ -86,7 +87,8 @@ def found(p50: float, features: str) -> dict[str, Any]:
         "note": "",
         "added": {rate: added(p50, 4.0) for rate in RATES},
         "requests_per_second": summary.spread([1200.0]),
-        "core_share": summary.spread([1.0]),
+        "requests_per_cpu_second": summary.spread([1250.0]),
+        "chunks_per_cpu_second": summary.spread([31_000.0]),
         "chunks_per_second": summary.spread([30_000.0]),
         "first_token_added_ms": summary.spread([1.0]),
         "cpu_ms_per_1000_tokens": summary.spread([50.0]),
