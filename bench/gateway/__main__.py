@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ class Entry:
 def main() -> int:
     """Run what was asked for; the exit status tells whether it could be measured, not how it went."""
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end in order: everything that runs is stopped
     try:
         if options.lock:
             install.lock()

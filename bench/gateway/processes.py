@@ -56,8 +56,9 @@ class Running:
         self.program = program
         self.log = logs / f"{program.name}.log"
         with self.log.open("wb") as output:
+            # setpriv: whatever becomes of the bench, what it started does not outlive it
             self._process = subprocess.Popen(
-                ["taskset", "--cpu-list", str(core), *program.command],
+                ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", str(core), *program.command],
                 cwd=program.directory,
                 env={**os.environ, **program.variables},
                 stdin=subprocess.DEVNULL,
