@@ -29,7 +29,7 @@ FAMILIES: dict[str, Family] = {
     "portkey": portkey.make,
     "litellm": litellm.make,
 }
-FULL_SECONDS, QUICK_SECONDS = 3.0, 1.0
+FULL_SECONDS, QUICK_SECONDS = 2.5, 1.0
 RAW = report.RESULTS / "gateway"
 
 
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", nargs="+", choices=[*FAMILIES], help="families to measure; direct is always among them"
     )
     parser.add_argument("--rounds", type=int, help="how often all is measured (default 3, quick 1)")
-    parser.add_argument("--seconds", type=float, help="the longest load's time (default 3, quick 1)")
+    parser.add_argument("--seconds", type=float, help="the longest load's time (default 2.5, quick 1)")
     parser.add_argument("--quick", action="store_true", help="a short look for development; writes no results")
     parser.add_argument("--profile", choices=("pods", "serve"), help="show where this project's time goes, instead")
     parser.add_argument("--tables", action="store_true", help="write the documentation's tables anew, instead")
@@ -121,6 +121,7 @@ def _run(bench: Bench, entry: Entry, logs: Path, size: tuple[int, float], say: C
     triton = _triton(bench, logs, size, results, say) if _is_measured("pods-nothing", entry) else {}
     found = summary.figures(entry.contenders, results.measurements, results.memory)
     setting = {"rounds": size[0], "longest_load_seconds": size[1], "cores": vars(bench.cores)}
+    setting["foreign_share"] = summary.foreign_share(results.measurements)
     loads = {load.name: _load(load) for load in (IDLE, *LOADS)}
     figures = {"setting": setting | {"loads": loads}, "versions": entry.versions, "missing": results.missing}
     figures |= {"contenders": found, "triton": triton}

@@ -23,8 +23,8 @@ QUIET_SHARE = 0.05
 
 FIRST = Load("first answer", "closed", Answers(0, 0, 16), seconds=0.5, warm=0, connections=1)
 WARM_UP = (
-    Load("warm up", "closed", Answers(0, 0, 16), seconds=1.5, warm=0, connections=2),
-    Load("warm up, streams", "closed", Answers(0, 0, 16), seconds=1.5, warm=0, connections=2, streams=True),
+    Load("warm up", "closed", Answers(0, 0, 16), seconds=1, warm=0, connections=2),
+    Load("warm up, streams", "closed", Answers(0, 0, 16), seconds=1, warm=0, connections=2, streams=True),
 )
 
 

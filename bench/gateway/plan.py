@@ -47,13 +47,13 @@ IDLE = Load("1/s", "open", WHOLE, seconds=12, warm=1, rate=1)
 
 LOADS = (
     Load("100/s", "open", WHOLE, seconds=3, rate=100),
-    Load("500/s", "open", WHOLE, seconds=4, rate=500),
     Load("capacity", "closed", Answers(0, 0, 16), seconds=3, connections=32),
     Load("streams", "open", PACED, seconds=4, rate=10, streams=True),
     Load("chunks", "closed", Answers(0, 0, 200), seconds=3, connections=16, streams=True),
     Load("abort", "abort", Answers(5, 5, 400), seconds=8, streams=True),
+    Load("500/s", "open", WHOLE, seconds=4, rate=500),
 )
-"""One after the other; each goes over all contenders before the next one begins."""
+"""One after the other; each goes over all contenders before the next one begins. What overloads some comes last."""
 
 RATES = ("1/s", "100/s", "500/s")
 """The loads whose added latency is told."""

@@ -42,11 +42,11 @@ def figures(contenders: Sequence[Contender], entries: Sequence[Entry], memory: M
 def _figures(name: str, entries: Sequence[Entry]) -> dict[str, Any]:
     own = {load: [entry for entry in entries if (entry["contender"], entry["load"]) == (name, load)] for load in NAMES}
     found: dict[str, Any] = {"added": {rate: _added(own[rate], entries) for rate in RATES if own[rate]}}
-    found["requests_per_second"] = spread(per_second(entry, 1) for entry in own["capacity"])
-    tokens = BY_NAME["chunks"].answers.tokens
-    found["chunks_per_second"] = spread(per_second(entry, tokens) for entry in own["chunks"])
-    found["requests_per_cpu_second"] = spread(_per_cpu_second(own["capacity"], "capacity", 1))
-    found["chunks_per_cpu_second"] = spread(_per_cpu_second(own["chunks"], "chunks", tokens))
+    found["requests_per_second"] = spread(_per_second(_answered(entry), entry) for entry in own["capacity"])
+    tokens = [_tokens(entry, entries) for entry in own["chunks"]]
+    found["chunks_per_second"] = spread(map(_per_second, tokens, own["chunks"]))
+    found["requests_per_cpu_second"] = spread(_per_cpu_second(map(_answered, own["capacity"]), own["capacity"]))
+    found["chunks_per_cpu_second"] = spread(_per_cpu_second(tokens, own["chunks"]))
     found["first_token_added_ms"] = spread(_differences(own["streams"], entries, "first", MEDIAN))
     found["stream_added_ms"] = spread(_differences(own["streams"], entries, "latency", MEDIAN))
     found["cpu_ms_per_1000_tokens"] = spread(_cpu_per_tokens(entry) for entry in own["streams"])
@@ -67,9 +67,20 @@ def spread(values: Iterable[float]) -> Spread | None:
     return {"median": round(statistics.median(found), 3), "low": min(found), "high": max(found)}
 
 
-def per_second(entry: Entry, each: int) -> float:
-    """Answers a second, each counted so many times."""
-    return float(entry["figures"]["answered"] * each / entry["figures"]["seconds"])
+def foreign_share(entries: Sequence[Entry]) -> float:
+    """How much of the contenders' core other programs took while one was measured, the median; 0 on a quiet machine."""
+    return round(float(statistics.median(entry["foreign"] for entry in entries)), 3)
+
+
+def _per_second(count: float, entry: Entry) -> float:
+    return float(count / entry["figures"]["seconds"])
+
+
+def _tokens(entry: Entry, entries: Sequence[Entry]) -> float:
+    """How many of the upstream's tokens came through, by their characters: gateways may join chunks."""
+    ways = {e["round"]: e for e in entries if (e["contender"], e["load"]) == (DIRECT, entry["load"])}
+    way = ways[entry["round"]]["figures"]
+    return float(entry["figures"]["received"] / (way["characters"] / way["chunks"]))
 
 
 def _added(own: Sequence[Entry], entries: Sequence[Entry]) -> dict[str, Any]:
@@ -98,10 +109,10 @@ def _answered(entry: Entry) -> int:
     return int(entry["figures"]["answered"])
 
 
-def _per_cpu_second(own: Sequence[Entry], name: str, each: int) -> list[float]:
-    """Answers for a second of processor time: what a core gives that nobody else works on, and no waiting."""
-    spent = [(entry, entry["cpu"] / (1 + BY_NAME[name].warm / BY_NAME[name].seconds)) for entry in own]
-    return [_answered(entry) * each / seconds for entry, seconds in spent if seconds > 0]
+def _per_cpu_second(counts: Iterable[float], own: Sequence[Entry]) -> list[float]:
+    """What comes for a second of processor time: what a core gives that nobody else works on, and no waiting."""
+    spent = [entry["cpu"] / (1 + BY_NAME[entry["load"]].warm / BY_NAME[entry["load"]].seconds) for entry in own]
+    return [count / seconds for count, seconds in zip(counts, spent, strict=True) if seconds > 0]
 
 
 def _cpu_per_tokens(entry: Entry) -> float:

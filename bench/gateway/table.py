@@ -66,7 +66,8 @@ def _heading(document: Mapping[str, Any]) -> str:
     return (
         f"Measured {document['measured'][:10]} on {machine['cores']} cores, {machine['memory_gib']:g} GiB, Linux "
         f"{machine['kernel']}, in {setting['rounds']} rounds; the median of the rounds, in brackets the lowest and the "
-        f"highest. Versions: {versions}."
+        f"highest. Other programs took {setting['foreign_share']:.0%} of the gateways' core meanwhile (the median). "
+        f"Versions: {versions}."
     )
 
 

@@ -37,6 +37,7 @@ func microseconds(d time.Duration) float64 {
 }
 
 // figures of one measurement. Latency and First run from the scheduled time, Behind is how late requests were sent.
+// Characters are those of whole answers, Received those of a closed load's streams, unfinished ones included.
 type figures struct {
 	Seconds    float64        `json:"seconds"`
 	Scheduled  int            `json:"scheduled"`
@@ -46,6 +47,7 @@ type figures struct {
 	Overloaded bool           `json:"overloaded"`
 	Chunks     int            `json:"chunks"`
 	Characters int            `json:"characters"`
+	Received   int            `json:"received"`
 	Latency    times          `json:"latency"`
 	First      times          `json:"first"`
 	Gap        times          `json:"gap"`
@@ -62,6 +64,12 @@ type record struct {
 
 func newRecord(from time.Time) *record {
 	return &record{from: from, figures: figures{Failures: map[string]int{}}}
+}
+
+func (k *record) receive(characters int) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	k.figures.Received += characters
 }
 
 func (k *record) add(scheduled, sent time.Time, r reply, now time.Time) {

@@ -26,7 +26,7 @@ func open(arguments []string) error {
 	flags := flag.NewFlagSet("open", flag.ExitOnError)
 	o.add(flags)
 	rate := flags.Float64("rate", 100, "requests per second")
-	most := flags.Int("unanswered", 500, "requests under way at which to give up")
+	most := flags.Int("unanswered", 250, "requests under way at which to give up")
 	delay := flags.Duration("delay", 0, "how long to wait before the first request")
 	flags.Parse(arguments)
 	p, err := o.plan()
@@ -166,7 +166,15 @@ func askUntil(c *connection, kept *record, last time.Time) {
 		if sent.After(last) {
 			return
 		}
-		r := c.ask(func(*reply) bool { return time.Now().After(last) })
+		counted := 0
+		r := c.ask(func(r *reply) bool {
+			now := time.Now()
+			if now.After(kept.from) && !now.After(last) {
+				kept.receive(r.characters - counted)
+			}
+			counted = r.characters
+			return now.After(last)
+		})
 		now := time.Now()
 		if now.After(last) {
 			return

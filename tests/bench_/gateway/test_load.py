@@ -139,6 +139,14 @@ def test_a_closed_load_counts_what_is_answered_within_its_time(upstream: Upstrea
     assert most / 2 <= figures["answered"] <= most + 4
 
 
+def test_a_closed_load_of_streams_counts_what_came_of_unfinished_ones_too(upstream: Upstream) -> None:
+    upstream.answer(first=1, inter=20, tokens=100)
+    figures = upstream.load("closed", "-stream", "-connections", "2", "-seconds", "1s", "-warm", "0.2s")
+    assert figures["answered"] == 0
+    of_one_token = 5.3
+    assert figures["received"] == pytest.approx(2 * 50 * of_one_token, rel=0.3)
+
+
 def test_leaving_a_stream_is_timed_until_the_upstream_knows(upstream: Upstream) -> None:
     upstream.answer(first=5, inter=5, tokens=400)
     figures = upstream.load("abort", "-count", "3", "-upstream", upstream.address)

@@ -53,14 +53,15 @@ def test_what_was_not_answered_and_overload_are_told() -> None:
 def test_rates_and_processor_time_are_per_second_and_per_thousand_tokens() -> None:
     entries = [
         entry("x", "capacity", answered=3000, seconds=3.0, cpu=3.5),
-        entry("x", "chunks", answered=600, seconds=3.0, cpu=1.75),
+        entry("direct", "chunks", answered=1, characters=1100, chunks=200),
+        entry("x", "chunks", received=660_000, seconds=3.0, cpu=1.75),
         entry("x", "streams", seconds=4.0, cpu=0.288, first=times(1), latency=times(1)),
     ]
     found = summary.figures([one("x")], entries, {})["x"]
     assert found["requests_per_second"]["median"] == 1000
     assert found["requests_per_cpu_second"]["median"] == 1000, "a seventh of the time was warming up"
-    assert found["chunks_per_second"]["median"] == 600 * 200 / 3
-    assert found["chunks_per_cpu_second"]["median"] == 600 * 200 / 1.5
+    assert found["chunks_per_second"]["median"] == 120_000 / 3, "tokens of five characters and a half"
+    assert found["chunks_per_cpu_second"]["median"] == 120_000 / 1.5
     assert found["cpu_ms_per_1000_tokens"]["median"] == pytest.approx(100.0), "0.288 s for 45 streams of 64 tokens"
 
 
@@ -73,6 +74,11 @@ def test_streams_whose_end_was_never_told_are_counted() -> None:
 
 def test_a_contender_that_was_not_measured_has_no_figures() -> None:
     assert summary.figures([one("absent")], [], {}) == {}
+
+
+def test_what_others_took_of_the_core_is_told() -> None:
+    entries = [entry("x", "100/s") | {"foreign": share} for share in (0.0, 0.5, 0.1)]
+    assert summary.foreign_share(entries) == 0.1
 
 
 def added(p50: float, p99: float = 0.0) -> dict[str, Any]:
