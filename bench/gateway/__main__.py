@@ -29,7 +29,7 @@ FAMILIES: dict[str, Family] = {
     "portkey": portkey.make,
     "litellm": litellm.make,
 }
-FULL_SECONDS, QUICK_SECONDS = 2.5, 1.0
+FULL_SECONDS, QUICK_SECONDS = 2.25, 1.0
 RAW = report.RESULTS / "gateway"
 
 
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", nargs="+", choices=[*FAMILIES], help="families to measure; direct is always among them"
     )
     parser.add_argument("--rounds", type=int, help="how often all is measured (default 3, quick 1)")
-    parser.add_argument("--seconds", type=float, help="the longest load's time (default 2.5, quick 1)")
+    parser.add_argument("--seconds", type=float, help="the longest load's time (default 2.25, quick 1)")
     parser.add_argument("--quick", action="store_true", help="a short look for development; writes no results")
     parser.add_argument("--profile", choices=("pods", "serve"), help="show where this project's time goes, instead")
     parser.add_argument("--tables", action="store_true", help="write the documentation's tables anew, instead")

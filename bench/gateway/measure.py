@@ -21,7 +21,6 @@ SETTLE_SECONDS = 10.0
 QUIET_SHARE = 0.05
 """A contender that uses less than this share of its core has done its work."""
 
-FIRST = Load("first answer", "closed", Answers(0, 0, 16), seconds=0.5, warm=0, connections=1)
 WARM_UP = (
     Load("warm up", "closed", Answers(0, 0, 16), seconds=1, warm=0, connections=2),
     Load("warm up, streams", "closed", Answers(0, 0, 16), seconds=1, warm=0, connections=2, streams=True),
@@ -127,25 +126,20 @@ def warm_up(bench: Bench, contender: Contender, running: Sequence[Running], expe
 
     Raises StartError for a contender that fails requests or loses text: it would look fast.
     """
-    _until_first_answer(bench, contender, running)
-    lengths: list[float] = []
-    for load in WARM_UP:
-        figures = bench.measure(contender, load, running).figures
-        if figures["failures"] or not figures["answered"]:
-            raise StartError(f"it does not answer: {figures['failures'] or 'nothing came'}")
-        lengths.append(figures["characters"] / figures["answered"])
+    lengths = [_first_answers(bench, contender, running, load) for load in WARM_UP]
     bench.settle(running)
     if expected is not None and abs(sum(lengths) - expected) > 0.5:  # noqa: PLR2004 - half a character
         raise StartError(f"answers have {sum(lengths):.1f} characters instead of {expected:.1f}")
     return sum(lengths)
 
 
-def _until_first_answer(bench: Bench, contender: Contender, running: Sequence[Running]) -> None:
-    """Some load half of themselves only now."""
+def _first_answers(bench: Bench, contender: Contender, running: Sequence[Running], load: Load) -> float:
+    """Characters of an answer; some gateways load half of themselves only now, and take long for the first one."""
     end = time.monotonic() + START_SECONDS
-    while not bench.measure(contender, FIRST, running).figures["answered"]:
-        if time.monotonic() > end:
-            raise StartError(f"no answer within {START_SECONDS:g} s")
+    while not (figures := bench.measure(contender, load, running).figures)["answered"]:
+        if figures["failures"] or time.monotonic() > end:
+            raise StartError(f"it does not answer: {figures['failures'] or f'nothing within {START_SECONDS:g} s'}")
+    return float(figures["characters"] / figures["answered"])
 
 
 def _cpu(running: Sequence[Running]) -> float:

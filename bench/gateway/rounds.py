@@ -89,16 +89,17 @@ def run(
         first = number % len(contenders)
         ordered = [*contenders[first:], *contenders[:first]]
         say(f"round {number} of {count}: {IDLE.name}, all at once")
-        _together(bench, ordered, number, scaled(IDLE, seconds), results)
+        together(bench, ordered, number, scaled(IDLE, seconds), results)
         for load in LOADS:
             say(f"round {number} of {count}: {load.name}")
             for one in ordered:
-                _alone(bench, one, number, scaled(load, seconds), results)
+                alone(bench, one, number, scaled(load, seconds), results)
     for one in contenders:
         results.memory[one.contender.name] = one.memory()
 
 
-def _alone(bench: Bench, one: Entered, number: int, load: Load, results: Results) -> None:
+def alone(bench: Bench, one: Entered, number: int, load: Load, results: Results) -> None:
+    """One load on one contender while the others are frozen."""
     with one.awake() as running:
         try:
             results.add(number, one.contender, load, bench.measure(one.contender, load, running))
@@ -107,7 +108,7 @@ def _alone(bench: Bench, one: Entered, number: int, load: Load, results: Results
         bench.settle(running)
 
 
-def _together(bench: Bench, contenders: Sequence[Entered], number: int, load: Load, results: Results) -> None:
+def together(bench: Bench, contenders: Sequence[Entered], number: int, load: Load, results: Results) -> None:
     """One request a second to each, one contender after the other within the second."""
     bench.answer(load.answers)
     with ExitStack() as stack:
