@@ -17,6 +17,9 @@ PANELS: tuple[tuple[str, Callable[[dict[str, Any]], dict[str, float] | None]], .
     ("requests/s on one core", lambda one: one["requests_per_second"]),
     ("streamed chunks/s on one core", lambda one: one["chunks_per_second"]),
 )
+WHOLE_FROM = 100
+"""Figures from here on are written without a fraction."""
+
 COLOURS = {"nothing on": "#8aa9c8", "everything on": "#23527c"}
 
 
@@ -37,15 +40,14 @@ def main() -> int:
 
 
 def _bars(axis: Any, title: str, found: list[dict[str, Any]], spreads: list[dict[str, float] | None]) -> None:
-    """One bar a contender: the median, and a line from the lowest to the highest. The scale is logarithmic."""
+    """One bar a contender: the median, and a line from the lowest (a tenth of it at least) to the highest; logarithmic."""
     for row, (one, spread) in enumerate(zip(found, spreads, strict=True)):
         if spread is None or spread["median"] <= 0:
             continue
         axis.barh(row, spread["median"], color=COLOURS[one["features"]])
-        axis.plot([max(spread["low"], 1e-3), spread["high"]], [row, row], color="black", linewidth=1)
-        axis.annotate(
-            f" {spread['median']:,.4g}", (max(spread["high"], spread["median"]), row), va="center", fontsize=8
-        )
+        axis.plot([max(spread["low"], spread["median"] / 10), spread["high"]], [row, row], color="black", linewidth=1)
+        text = f" {spread['median']:,.0f}" if spread["median"] >= WHOLE_FROM else f" {spread['median']:.2g}"
+        axis.annotate(text, (max(spread["high"], spread["median"]), row), va="center", fontsize=8)
     axis.set_xscale("log")
     axis.margins(x=0.35)
     axis.set_title(title, fontsize=10)
