@@ -40,7 +40,10 @@ def main() -> int:
 
 
 def _bars(axis: Any, title: str, found: list[dict[str, Any]], spreads: list[dict[str, float] | None]) -> None:
-    """One bar a contender: the median, and a line from the lowest (a tenth of it at least) to the highest; logarithmic."""
+    """One bar a contender, and a line from the lowest to the highest round.
+
+    The scale is logarithmic, so the line begins at a tenth of the median where the lowest is less, or below nothing.
+    """
     for row, (one, spread) in enumerate(zip(found, spreads, strict=True)):
         if spread is None or spread["median"] <= 0:
             continue
