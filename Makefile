@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit scenarios format generate golden lock bench goals images cluster cluster-down clean
+.PHONY: help setup demo test check unit scenarios format generate golden lock bench bench-gateway goals images cluster cluster-down clean
 
 help:          ## Show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -38,6 +38,9 @@ lock: setup    ## Write the lock files after a change of the dependencies
 
 bench: setup   ## Run the benchmarks on a real Kubernetes; results in bench/results
 	@$(VENV)/python -m e2e bench
+
+bench-gateway: setup ## Measure the request path beside other gateways, 15 minutes; ARGS="--quick --only ours"
+	@$(VENV)/python -m bench.gateway $(ARGS)
 
 goals: setup   ## Show the goals of all benchmarks, unmet first
 	@$(VENV)/python -m tools.goals

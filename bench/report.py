@@ -39,8 +39,12 @@ def median(figures: Sequence[float]) -> float:
 
 def write(name: str, figures: dict[str, Any], goals: Sequence[Goal], say: Callable[[str], None] = print) -> Path:
     """Write `bench/results/NAME.json` and say how the goals stand; returns the file's path."""
-    path = RESULTS / f"{name}.json"
-    document = {
+    return save(document(name, figures, goals), say)
+
+
+def document(name: str, figures: dict[str, Any], goals: Sequence[Goal]) -> dict[str, Any]:
+    """What a file of results holds: where and when it was measured, the figures, and how the goals stand."""
+    return {
         "name": name,
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": _machine(),
@@ -48,11 +52,22 @@ def write(name: str, figures: dict[str, Any], goals: Sequence[Goal], say: Callab
         "figures": figures,
         "goals": [asdict(goal) | {"met": goal.met} for goal in goals],
     }
+
+
+def save(results: dict[str, Any], say: Callable[[str], None] = print) -> Path:
+    """Write a document to `bench/results` and say how its goals stand; returns the file's path."""
+    path = RESULTS / f"{results['name']}.json"
     RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    for goal in goals:
-        say(f"{'met   ' if goal.met else 'MISSED'}  {goal.name}: {goal.value:g} {goal.unit} (goal {goal.goal})")
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    tell(results, say)
     return path
+
+
+def tell(results: dict[str, Any], say: Callable[[str], None] = print) -> None:
+    """Say how the goals stand."""
+    for goal in results["goals"]:
+        met = "met   " if goal["met"] else "MISSED"
+        say(f"{met}  {goal['name']}: {goal['value']:g} {goal['unit']} (goal {goal['goal']})")
 
 
 def _machine() -> dict[str, Any]:

@@ -1,0 +1,3 @@
+module llmops/bench/load
+
+go 1.25
