@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmops_sidecars.guard.rules.injection.lexicon import Lexicon, lexicon
+from llmops_sidecars.guard.rules.injection.segments import ENDS
 from llmops_sidecars.guard.rules.injection.words import LINE, Words
 
 BITS = 19
@@ -25,6 +26,11 @@ _PAIR = np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(64 - BITS)
 
 _SALTS = tuple((kind + 1) * int(_PAIR) % 2**64 for kind in range(16))
+
+_BEGINNING = np.uint64(0x1F83D9ABFB41BD6B)
+
+BREAKS = ENDS | frozenset({":", "-", "\"", "“", "”", "«", "»", "「", "」", ">", ")", "#", "##", "###", "*", "/*", "//"})
+"""Signs after which something new begins."""
 
 PIECES = (3, 4, 5)
 """Letters of the pieces of words."""
@@ -63,13 +69,32 @@ def features_of(said: Words) -> Features:
     words = said.words
     hashes = np.fromiter((crc32(word.encode("utf-8", "surrogatepass")) for word in words), np.uint64, len(words))
     spoken = np.fromiter((i for i, word in enumerate(words) if word[0].isalnum() or word[0] == "<"), np.int32)
+    order, begun = _with_beginnings(words)
     concepts, spans = _concepts(words, lexicon())
     return (
-        *_sequences(hashes[spoken], spoken),
+        *_sequences(np.where(begun, _BEGINNING, hashes[order]), order),
         _pieces(words, spoken),
         *_chains(concepts, spans),
         _signs(hashes, words),
     )
+
+
+def _with_beginnings(words: list[str]) -> tuple[Places, NDArray[np.bool_]]:
+    """Words as they are read, with a mark before the first of each sentence, at that word's place."""
+    order: list[int] = []
+    begun: list[bool] = []
+    fresh = True
+    for index, word in enumerate(words):
+        if word[0].isalnum() or word[0] == "<":
+            if fresh:
+                order.append(index)
+                begun.append(True)
+            order.append(index)
+            begun.append(False)
+            fresh = False
+        elif word in BREAKS:
+            fresh = True
+    return np.array(order, np.int32), np.array(begun, np.bool_)
 
 
 def _place(values: Numbers, kind: int) -> Places:

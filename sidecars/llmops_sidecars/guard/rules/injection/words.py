@@ -52,9 +52,10 @@ def words_of(text: str) -> Words:
     starts: list[int] = []
     ends: list[int] = []
     for found in TOKEN.finditer(fold(text)):
-        words.append(_word(found))
-        starts.append(found.start())
-        ends.append(found.end())
+        if word := _word(found):
+            words.append(word)
+            starts.append(found.start())
+            ends.append(found.end())
     return _split(_joined(Words(words, starts, ends)))
 
 
