@@ -10,14 +10,14 @@ from pathlib import Path
 from zlib import crc32
 
 from tools.injection.builtin import BUILTIN
-from tools.injection.disguise import DISGUISES
+from tools.injection.disguise import DISGUISES, reworded
 from tools.injection.grammar import Template, read
 
 FAMILY = Path(__file__).parent / "family"
 FOLDS = 3
 """Templates are dealt to this many parts; none has a template of another."""
 
-LONG = ("document", "mail", "code", "chat", "support")
+LONG = ("document", "mail", "code", "support")
 """Kinds that long texts are made of."""
 
 
@@ -95,8 +95,7 @@ def harmful(family: Family, each: int, chance: random.Random) -> Iterator[Text]:
         fold = fold_of(template)
         for number in range(each if template.language == "en" else max(each // 2, 1)):
             payload = _payload(family, template, fold, chance)
-            if number % 6 == 5:
-                payload = chance.choice(list(DISGUISES.values()))(payload, chance)
+            payload = _varied(payload, number, chance)
             yield _placed(family, payload, template, fold, chance, alone=number % 3 != 1)
 
 
@@ -113,8 +112,7 @@ def harmless(family: Family, each: int, chance: random.Random) -> Iterator[Text]
                 text = _joined(family, [text], template.language, fold, chance, chance.randint(1, 4))
             elif number % 3 == 2 and chance.random() < 0.5:
                 text = _wrapped(family, text, template.language, fold, chance)[0]
-            if number % 10 == 9:
-                text = chance.choice(list(DISGUISES.values()))(text, chance)
+            text = _varied(text, number, chance)
             yield Text(text, (0, 0), kind, template.language, fold)
 
 
@@ -139,6 +137,13 @@ def hidden(family: Family, count: int, chance: random.Random) -> Iterator[Text]:
         text = _filled(family, [], language, fold, chance, length)
         place = chance.choice([found for found in range(len(text)) if text[found] in " \n"] or [0])
         yield _text(text[: place + 1], payload, text[place:], template, fold)
+
+
+def _varied(text: str, number: int, chance: random.Random) -> str:
+    """Now and then hidden, now and then in other words."""
+    if number % 7 == 6:
+        return chance.choice(list(DISGUISES.values()))(text, chance)
+    return reworded(text, chance) if number % 7 in (2, 4) else text
 
 
 def _trigger(family: Family, language: str, fold: int, chance: random.Random) -> list[Template]:

@@ -10,10 +10,10 @@ from llmops_sidecars.guard.rules.injection.segments import Segment
 
 Scores = NDArray[np.float32]
 
-SCALES = (1.0, 0.7, 1.2)
+SCALES = (1.0, 0.7, 1.2, 1.0)
 """How much words, pieces of words, and concepts count at the same weight."""
 
-DAMPING = (0.0, 0.0, 1.0)
+DAMPING = (0.0, 0.0, 1.0, 0.0)
 """Added to the number of features before its root is taken."""
 
 

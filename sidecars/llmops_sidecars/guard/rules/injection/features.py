@@ -27,6 +27,7 @@ _SHIFT = np.uint64(64 - BITS)
 
 _SALTS = tuple((kind + 1) * int(_PAIR) % 2**64 for kind in range(16))
 
+_MEANING = np.uint64(0x5BE0CD19137E2179)
 _BEGINNING = np.uint64(0x1F83D9ABFB41BD6B)
 
 BREAKS = ENDS | frozenset({":", "-", "\"", "“", "”", "«", "»", "「", "」", ">", ")", "#", "##", "###", "*", "/*", "//"})
@@ -38,10 +39,15 @@ PIECES = (3, 4, 5)
 FARTHEST = 6
 """Words between two concepts that are read together."""
 
-WORDS_KIND, PAIRS, TRIPLES, SKIPS, PIECES_KIND, CONCEPTS, CHAINS, SIGNS = range(8)
+WORDS_KIND, PAIRS, TRIPLES, SKIPS, PIECES_KIND, CONCEPTS, CHAINS, SIGNS, MIXED_PAIRS, MIXED_TRIPLES, MIXED_SKIPS = range(11)
 """Kinds of features, by what they are made of."""
 
-BLOCKS = ((WORDS_KIND, PAIRS, TRIPLES, SKIPS, SIGNS), (PIECES_KIND,), (CONCEPTS, CHAINS))
+BLOCKS = (
+    (WORDS_KIND, PAIRS, TRIPLES, SKIPS, SIGNS),
+    (PIECES_KIND,),
+    (CONCEPTS, CHAINS),
+    (MIXED_PAIRS, MIXED_TRIPLES, MIXED_SKIPS),
+)
 """Kinds that are weighed together: words, pieces of words, concepts."""
 
 
@@ -76,6 +82,7 @@ def features_of(said: Words) -> Features:
         _pieces(words, spoken),
         *_chains(concepts, spans),
         _signs(hashes, words),
+        *_mixed(hashes, order, begun, concepts, spans),
     )
 
 
@@ -183,6 +190,31 @@ def _chains(concepts: list[int], spans: list[tuple[int, int]]) -> list[Kind]:
                 code = (concept << 16) | (concepts[second] << 8) | concepts[third]
                 chains.append((code, first, spans[third][1]))
     return [_columns(alone, CONCEPTS), _columns(chains, CHAINS)]
+
+
+def _mixed(
+    hashes: Numbers, order: Places, begun: NDArray[np.bool_], concepts: list[int], spans: list[tuple[int, int]]
+) -> list[Kind]:
+    """Pairs and triples in which a word with a meaning counts as its meaning."""
+    said = hashes.copy()
+    last = np.arange(len(hashes), dtype=np.int32)
+    covered = np.zeros(len(hashes), np.bool_)
+    for concept, (first, final) in zip(concepts, spans, strict=True):
+        said[first] = _MEANING + np.uint64(concept)
+        last[first] = final
+        covered[first + 1 : final + 1] = True
+    kept = ~covered[order]
+    where, fresh = order[kept], begun[kept]
+    units = np.where(fresh, _BEGINNING, said[where])
+    ends = np.where(fresh, where, last[where])
+    pairs = units[:-1] * _MIX + units[1:]
+    triples = pairs[:-1] * _MIX + units[2:]
+    skips = units[:-2] * _PAIR + units[2:]
+    return [
+        Kind(_place(pairs, MIXED_PAIRS), where[:-1], ends[1:]),
+        Kind(_place(triples, MIXED_TRIPLES), where[:-2], ends[2:]),
+        Kind(_place(skips, MIXED_SKIPS), where[:-2], ends[2:]),
+    ]
 
 
 def _columns(rows: list[tuple[int, int, int]], kind: int) -> Kind:
