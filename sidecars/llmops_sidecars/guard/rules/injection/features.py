@@ -66,17 +66,24 @@ class Kind(NamedTuple):
         return int(np.searchsorted(self.firsts, start)), int(np.searchsorted(self.lasts, end))
 
 
+class Meaning(NamedTuple):
+    """Concepts in order, by their numbers, and the first and the last word of each."""
+
+    concepts: list[int]
+    spans: list[tuple[int, int]]
+
+
 Features = tuple[Kind, ...]
 """By number of the kind."""
 
 
-def features_of(said: Words) -> Features:
+def features_of(said: Words, meaning: Meaning) -> Features:
     """All features of a text, with where they are."""
     words = said.words
     hashes = np.fromiter((crc32(word.encode("utf-8", "surrogatepass")) for word in words), np.uint64, len(words))
     spoken = np.fromiter((i for i, word in enumerate(words) if word[0].isalnum() or word[0] == "<"), np.int32)
     order, begun = _with_beginnings(words)
-    concepts, spans = _concepts(words, lexicon())
+    concepts, spans = meaning
     return (
         *_sequences(np.where(begun, _BEGINNING, hashes[order]), order),
         _pieces(words, spoken),
@@ -145,8 +152,9 @@ def _pieces(words: list[str], spoken: Places) -> Kind:
     return Kind(np.concatenate(places)[order], first, first)
 
 
-def _concepts(words: list[str], known: Lexicon) -> tuple[list[int], list[tuple[int, int]]]:
-    """Concepts in order, and the first and last word of each; of phrases that begin at a word, the longest."""
+def meaning_of(said: Words) -> Meaning:
+    """What the words mean; of phrases that begin at a word, the longest."""
+    words, known = said.words, lexicon()
     concepts: list[int] = []
     spans: list[tuple[int, int]] = []
     index = 0
@@ -159,7 +167,7 @@ def _concepts(words: list[str], known: Lexicon) -> tuple[list[int], list[tuple[i
         concepts.extend(meanings)
         spans.extend([(index, index + length - 1)] * len(meanings))
         index += length
-    return concepts, spans
+    return Meaning(concepts, spans)
 
 
 LONGEST_PHRASE = 8

@@ -13,8 +13,8 @@ SHORTEST_STEM = 3
 LONGEST_PHRASE = 6
 """Words; an ideograph is one."""
 
-PLAIN_WORDS = "WORDS"
-"""The section of words without a meaning here, by which words written together are told apart."""
+PLAIN_WORDS, ENGLISH_WORDS = "WORDS", "ENGLISH"
+"""Sections of words without a meaning here: to tell words written together apart, and to tell English."""
 
 ARABIC_PREFIXES = ("وال", "بال", "فال", "كال", "لل", "ال", "و", "ف", "ب", "ل")
 
@@ -29,6 +29,7 @@ class Lexicon:
     phrases: dict[str, tuple[int, ...]]
     beginnings: frozenset[str]
     plain: frozenset[str]
+    english: frozenset[str]
 
     def of_word(self, word: str) -> int:
         """The concept of one word."""
@@ -57,9 +58,10 @@ def lexicon() -> Lexicon:
     stems: dict[str, int] = {}
     phrases: dict[str, tuple[int, ...]] = {}
     plain: set[str] = set()
+    english: set[str] = set()
     for section, entry in _entries():
-        if section == PLAIN_WORDS:
-            plain.add(entry)
+        if section in {PLAIN_WORDS, ENGLISH_WORDS}:
+            (plain if section == PLAIN_WORDS else english).add(entry)
             continue
         if section not in concepts:
             concepts.append(section)
@@ -73,8 +75,9 @@ def lexicon() -> Lexicon:
         else:
             words.setdefault(parts[0], number)
     beginnings = frozenset(phrase.split(" ", 1)[0] for phrase in phrases)
+    english |= plain
     plain |= {word for word in words if word.isascii()}
-    return Lexicon(tuple(concepts), words, stems, phrases, beginnings, frozenset(plain))
+    return Lexicon(tuple(concepts), words, stems, phrases, beginnings, frozenset(plain), frozenset(english))
 
 
 def known_words() -> frozenset[str]:
