@@ -98,6 +98,37 @@ def test_a_model_in_an_image_volume_is_served(
         assert "image of its own" in ask(client(url), "Our company", max_tokens=20)
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"path": "/models-ensemble", "model": "ensemble", "interface": "Ensemble"},
+        {"path": "/models-vllm", "model": "vllm_model", "interface": "VLLM", "protocol": "HTTP"},
+    ],
+    ids=["ensemble", "vllm"],
+)
+def test_a_model_of_another_interface_is_served(
+    kube: Kube, namespace: str, environment: Environment, applied: Any, engine: Document
+) -> None:
+    document = deployment(namespace, environment.images, f"by-{engine['interface'].lower()}")
+    document["spec"]["engine"]["modelRepository"] |= engine
+    deployed = applied(document)
+    until("Ready", lambda: is_true(kube.get("LLMDeployment", deployed, namespace), "Ready"), 90)
+    with reach(environment, namespace, deployed) as url:
+        assert ask(client(url), "Repeat after me: one two", max_tokens=20) == " one two"
+
+
+def test_a_benchmark_needs_no_engine_and_says_that_it_is_one(
+    kube: Kube, namespace: str, environment: Environment, applied: Any
+) -> None:
+    document = deployment(namespace, environment.images, "path")
+    document["spec"]["engine"] = {"benchmark": {"tokens": 30}}
+    deployed = applied(document)
+    until("Ready", lambda: is_true(kube.get("LLMDeployment", deployed, namespace), "Ready"), 60)
+    assert is_true(kube.get("LLMDeployment", deployed, namespace), "Benchmark")
+    with reach(environment, namespace, deployed) as url:
+        assert ask(client(url), "Who are you?").startswith("This is the benchmark engine, not a model.")
+
+
 def told(kube: Kube, namespace: str, name: str) -> str:
     """All condition messages of an LLMDeployment."""
     document = kube.get("LLMDeployment", name, namespace) or {}

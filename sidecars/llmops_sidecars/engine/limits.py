@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from functools import partial
 
 from llmops_sidecars.contract import Limits
 from llmops_sidecars.engine.driver import Piece
@@ -23,7 +22,7 @@ async def within_limits(
     loop = asyncio.get_running_loop()
     started = loop.time() if started is None else started
     end, due = started + limits.request_seconds, started + limits.first_token_seconds
-    overdue = partial(engine_timeout, "its first token", limits.first_token_seconds)
+    awaited = "its first token", limits.first_token_seconds
     async with contextlib.aclosing(pieces):
         while True:
             try:
@@ -31,11 +30,11 @@ async def within_limits(
                     piece = await anext(pieces, None)
             except TimeoutError as error:
                 ended = loop.time() >= end
-                raise (
-                    engine_timeout("the end of its answer", limits.request_seconds) if ended else overdue()
+                raise engine_timeout(
+                    *(("the end of its answer", limits.request_seconds) if ended else awaited)
                 ) from error
             if piece is None:
                 return
             yield piece
             due = loop.time() + limits.inter_token_seconds
-            overdue = partial(engine_timeout, "its next token", limits.inter_token_seconds)
+            awaited = "its next token", limits.inter_token_seconds
