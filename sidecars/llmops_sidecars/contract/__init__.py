@@ -13,6 +13,7 @@ version it does not know, an unknown field or a wrong type refuses the document 
 
 from llmops_sidecars.contract.checks import (
     JsonSchemaRule,
+    LanguageRule,
     LimitsRule,
     PromptLeakRule,
     UnicodeKind,
@@ -54,6 +55,7 @@ __all__ = [
     "ContractError",
     "Engine",
     "JsonSchemaRule",
+    "LanguageRule",
     "Limits",
     "LimitsRule",
     "Message",

@@ -17,6 +17,19 @@ class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
     action: Action = Action.BLOCK
 
 
+class LanguageRule(RuleModel, frozen=True, tag="language"):
+    """Languages that may be used, by their codes (ISO 639-1).
+
+    `confidence`: from 0 to 1, how sure it must be of another one; `minimum_characters`: letters below which nothing is
+    said.
+    """
+
+    allowed: Annotated[tuple[str, ...], Meta(min_length=1)]
+    confidence: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    minimum_characters: Annotated[int, Meta(ge=1)] = 40
+    action: Action = Action.BLOCK
+
+
 class LimitsRule(RuleModel, frozen=True, tag="limits"):
     """How much a request may hold; what is None is not limited. Tokens are those of the tokenizer in a file."""
 

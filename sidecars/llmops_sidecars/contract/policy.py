@@ -6,7 +6,14 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from llmops_sidecars.contract.checks import JsonSchemaRule, LimitsRule, PromptLeakRule, UnicodeRule, UrlsRule
+from llmops_sidecars.contract.checks import (
+    JsonSchemaRule,
+    LanguageRule,
+    LimitsRule,
+    PromptLeakRule,
+    UnicodeRule,
+    UrlsRule,
+)
 from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 
@@ -47,7 +54,17 @@ class PatternsRule(RuleModel, frozen=True, tag="patterns"):
     patterns: tuple[Pattern, ...]
 
 
-Rule = JsonSchemaRule | LimitsRule | PatternsRule | PiiRule | PromptLeakRule | SecretsRule | UnicodeRule | UrlsRule
+Rule = (
+    JsonSchemaRule
+    | LanguageRule
+    | LimitsRule
+    | PatternsRule
+    | PiiRule
+    | PromptLeakRule
+    | SecretsRule
+    | UnicodeRule
+    | UrlsRule
+)
 
 
 class StreamWindow(Struct, frozen=True, forbid_unknown_fields=True):

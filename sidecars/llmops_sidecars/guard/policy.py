@@ -10,6 +10,7 @@ from typing import Any
 from llmops_sidecars.contract import (
     ContractError,
     JsonSchemaRule,
+    LanguageRule,
     LimitsRule,
     PatternsRule,
     PiiRule,
@@ -22,7 +23,17 @@ from llmops_sidecars.contract import (
     UnicodeRule,
     UrlsRule,
 )
-from llmops_sidecars.guard.rules import json_schema, limits, patterns, pii, prompt_leak, secrets, unicode, urls
+from llmops_sidecars.guard.rules import (
+    json_schema,
+    language,
+    limits,
+    patterns,
+    pii,
+    prompt_leak,
+    secrets,
+    unicode,
+    urls,
+)
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
@@ -30,6 +41,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
     JsonSchemaRule: json_schema.make,
+    LanguageRule: language.make,
     LimitsRule: limits.make,
     PromptLeakRule: prompt_leak.make,
     UnicodeRule: unicode.make,
