@@ -20,6 +20,7 @@ from llmops_sidecars.contract import (
     RuleModel,
     SecretsRule,
     StreamWindow,
+    TopicsRule,
     UnicodeRule,
     UrlsRule,
 )
@@ -31,6 +32,7 @@ from llmops_sidecars.guard.rules import (
     pii,
     prompt_leak,
     secrets,
+    topics,
     unicode,
     urls,
 )
@@ -44,6 +46,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     LanguageRule: language.make,
     LimitsRule: limits.make,
     PromptLeakRule: prompt_leak.make,
+    TopicsRule: topics.make,
     UnicodeRule: unicode.make,
     UrlsRule: urls.make,
 }
