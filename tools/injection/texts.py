@@ -162,9 +162,7 @@ def _payload(family: Family, template: Template, fold: int, chance: random.Rando
     return chance.choice((" ", " ", "\n")).join(parts)
 
 
-def _placed(
-    family: Family, payload: str, template: Template, fold: int, chance: random.Random, *, alone: bool
-) -> Text:
+def _placed(family: Family, payload: str, template: Template, fold: int, chance: random.Random, *, alone: bool) -> Text:
     if alone:
         return Text(payload, (0, len(payload)), template.kind, template.language, fold)
     if chance.random() < 0.5:
@@ -195,9 +193,7 @@ def _wrapped(family: Family, text: str, language: str, fold: int, chance: random
     return before + text + after, len(before)
 
 
-def _joined(
-    family: Family, parts: list[str], language: str, fold: int, chance: random.Random, more: int
-) -> str:
+def _joined(family: Family, parts: list[str], language: str, fold: int, chance: random.Random, more: int) -> str:
     """Some harmless sentences together with those given."""
     said = [*parts, *(_sentence(family, language, fold, chance) for _ in range(more))]
     chance.shuffle(said)
@@ -209,9 +205,7 @@ def _sentence(family: Family, language: str, fold: int, chance: random.Random) -
     return chance.choice(templates).make(chance)
 
 
-def _filled(
-    family: Family, begin: list[str], language: str, fold: int, chance: random.Random, length: int
-) -> str:
+def _filled(family: Family, begin: list[str], language: str, fold: int, chance: random.Random, length: int) -> str:
     """Sentences until the text is long enough, as prose or in one of the kinds that have lines."""
     templates = family.some(language, chance.choice(("document", "document", "long")), fold)
     sign = chance.choice((" ", " ", "\n", "\n\n"))

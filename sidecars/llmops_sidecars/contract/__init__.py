@@ -13,8 +13,11 @@ version it does not know, an unknown field or a wrong type refuses the document 
 
 from llmops_sidecars.contract.checks import (
     JsonSchemaRule,
+    LanguageRule,
     LimitsRule,
     PromptLeakRule,
+    Topic,
+    TopicsRule,
     UnicodeKind,
     UnicodeRule,
     UrlKind,
@@ -64,6 +67,7 @@ __all__ = [
     "ContractError",
     "Engine",
     "JsonSchemaRule",
+    "LanguageRule",
     "Limits",
     "LimitsRule",
     "Message",
@@ -81,6 +85,8 @@ __all__ = [
     "SecretsRule",
     "StreamWindow",
     "Template",
+    "Topic",
+    "TopicsRule",
     "TritonEmbedding",
     "TritonGrpcEngine",
     "TritonHttpEngine",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from llmops_sidecars.contract.rule import Action, RuleModel
 
@@ -14,6 +14,19 @@ class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
     """An answer that is no JSON, or not of this schema."""
 
     document: dict[str, Any]
+    action: Action = Action.BLOCK
+
+
+class LanguageRule(RuleModel, frozen=True, tag="language"):
+    """Languages that may be used, by their codes (ISO 639-1).
+
+    `confidence`: from 0 to 1, how sure it must be of another one; `minimum_characters`: letters below which nothing is
+    said.
+    """
+
+    allowed: Annotated[tuple[str, ...], Meta(min_length=1)]
+    confidence: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    minimum_characters: Annotated[int, Meta(ge=1)] = 40
     action: Action = Action.BLOCK
 
 
@@ -31,6 +44,23 @@ class PromptLeakRule(RuleModel, frozen=True, tag="promptLeak"):
     """The instructions of a request, repeated in its answer: `letters` in a row, whatever stands between them."""
 
     letters: int = 40
+    action: Action = Action.BLOCK
+
+
+class Topic(Struct, frozen=True, forbid_unknown_fields=True):
+    """What people may talk about. `threshold`: how near is near, from 0 to 1; the rule knows it when there is none."""
+
+    name: str
+    examples: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    threshold: Annotated[float, Meta(gt=0, le=1)] | None = None
+
+
+class TopicsRule(RuleModel, frozen=True, tag="topics"):
+    """What the user talks about: of `allowed` topics if there are any, and of no `denied` one."""
+
+    allowed: tuple[Topic, ...] = ()
+    denied: tuple[Topic, ...] = ()
     action: Action = Action.BLOCK
 
 
@@ -73,3 +103,6 @@ class UrlsRule(RuleModel, frozen=True, tag="urls"):
     schemes: tuple[str, ...] = ("http", "https", "mailto")
     kinds: tuple[UrlKind, ...] = tuple(UrlKind)
     action: Action = Action.MASK
+
+
+CheckRule = JsonSchemaRule | LanguageRule | LimitsRule | PromptLeakRule | TopicsRule | UnicodeRule | UrlsRule

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from llmops_sidecars.contract.checks import JsonSchemaRule, LimitsRule, PromptLeakRule, UnicodeRule, UrlsRule
+from llmops_sidecars.contract.checks import CheckRule
 from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 
@@ -47,7 +47,7 @@ class PatternsRule(RuleModel, frozen=True, tag="patterns"):
     patterns: tuple[Pattern, ...]
 
 
-Rule = JsonSchemaRule | LimitsRule | PatternsRule | PiiRule | PromptLeakRule | SecretsRule | UnicodeRule | UrlsRule
+Rule = CheckRule | PatternsRule | PiiRule | SecretsRule
 
 
 class StreamWindow(Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from typing import Any
 from llmops_sidecars.contract import (
     ContractError,
     JsonSchemaRule,
+    LanguageRule,
     LimitsRule,
     PatternsRule,
     PiiRule,
@@ -19,10 +20,22 @@ from llmops_sidecars.contract import (
     RuleModel,
     SecretsRule,
     StreamWindow,
+    TopicsRule,
     UnicodeRule,
     UrlsRule,
 )
-from llmops_sidecars.guard.rules import json_schema, limits, patterns, pii, prompt_leak, secrets, unicode, urls
+from llmops_sidecars.guard.rules import (
+    json_schema,
+    language,
+    limits,
+    patterns,
+    pii,
+    prompt_leak,
+    secrets,
+    topics,
+    unicode,
+    urls,
+)
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
@@ -30,8 +43,10 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
     JsonSchemaRule: json_schema.make,
+    LanguageRule: language.make,
     LimitsRule: limits.make,
     PromptLeakRule: prompt_leak.make,
+    TopicsRule: topics.make,
     UnicodeRule: unicode.make,
     UrlsRule: urls.make,
 }
