@@ -6,14 +6,15 @@ ARG BUILD_BASE=python:3.11-slim-bookworm
 ARG RUNTIME_BASE=python:3.11-slim-bookworm
 
 # Each dependency stage makes a virtual environment without pip, bytecode included, tests left out. The project is found
-# beside it by a .pth file, so that a change of the sources leaves the large layer as it is.
+# beside it by a .pth file, so that a change of the sources leaves the large layer as it is. The lock file is complete, less
+# what pyproject.toml leaves out on purpose: nothing beside it is looked for.
 FROM ${BUILD_BASE} AS pip
 RUN python3 -m venv /opt/pip
 
 FROM pip AS operator-dependencies
 COPY requirements/operator.txt /tmp/requirements.txt
 RUN python3 -m venv --without-pip /opt/llmops \
- && /opt/pip/bin/pip --python /opt/llmops/bin/python install --no-cache-dir --no-compile --only-binary :all: \
+ && /opt/pip/bin/pip --python /opt/llmops/bin/python install --no-cache-dir --no-compile --no-deps --only-binary :all: \
     --require-hashes --requirement /tmp/requirements.txt \
  && echo /opt/llmops/app > "$(/opt/llmops/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llmops.pth" \
  && find /opt/llmops/lib \( -type d -name tests -o -name '*.pyx' -o -name '*.c' -o -name '*.h' -o -name '*.a' \) \
@@ -23,7 +24,7 @@ RUN python3 -m venv --without-pip /opt/llmops \
 FROM pip AS sidecar-dependencies
 COPY requirements/sidecar.txt /tmp/requirements.txt
 RUN python3 -m venv --without-pip /opt/llmops \
- && /opt/pip/bin/pip --python /opt/llmops/bin/python install --no-cache-dir --no-compile --only-binary :all: \
+ && /opt/pip/bin/pip --python /opt/llmops/bin/python install --no-cache-dir --no-compile --no-deps --only-binary :all: \
     --require-hashes --requirement /tmp/requirements.txt \
  && echo /opt/llmops/app > "$(/opt/llmops/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llmops.pth" \
  && find /opt/llmops/lib \( -type d -name tests -o -name '*.pyx' -o -name '*.c' -o -name '*.h' -o -name '*.a' \) \

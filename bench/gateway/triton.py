@@ -19,9 +19,10 @@ from bench.gateway.plan import Answers, Load, scaled
 from bench.gateway.processes import Cores
 from bench.gateway.summary import MEDIAN, spread
 from llmops_sidecars.contract import Engine, TritonGrpcEngine, TritonHttpEngine
-from tests.support.triton import MODEL, TritonServer
+from tests.support.triton import TritonServer
 
 DIRECT = "Triton's own HTTP, no gateway"
+MODEL = "tensorrt_llm"
 TOKEN_MS = 5
 LOAD = Load("triton", "open", Answers(0, 0, 1), seconds=4, rate=5, streams=True)
 """The answers are the model's business."""

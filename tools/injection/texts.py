@@ -1,4 +1,4 @@
-"""The tuning family's texts: templates joined to payloads and documents, wrapped and hidden, with where the attack is."""
+"""The tuning family's texts: templates joined to payloads and documents, and where in them the attack is."""
 
 from __future__ import annotations
 
@@ -76,9 +76,8 @@ class Family:
     def some(self, language: str, label: str, fold: int) -> Sequence[Template]:
         """Templates of one kind in one part; of the nearest kind that the language has there."""
         for other in (label, "long", "benign"):
-            if label == other or label != "attack":
-                if found := self._by[language, other, fold]:
-                    return found
+            if (label == other or label != "attack") and (found := self._by[language, other, fold]):
+                return found
         return self._by["en", label, fold]
 
 

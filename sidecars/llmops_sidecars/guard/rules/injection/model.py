@@ -61,4 +61,4 @@ def packed(weights: NDArray[np.float64]) -> tuple[bytes, float]:
 def unpacked(steps: NDArray[np.int8], largest: float) -> NDArray[np.float32]:
     """Weights from their steps."""
     share = steps.astype(np.float32) / STEPS
-    return share * np.abs(share) * np.float32(largest)
+    return (share * np.abs(share) * np.float32(largest)).astype(np.float32)
