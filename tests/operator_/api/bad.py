@@ -102,7 +102,7 @@ BAD: list[tuple[str, str, Document, str]] = [
         "a fallback that is no provider",
         "LLMDeployment",
         repository(engine=REPOSITORY | {"fallback": REPOSITORY}),
-        "external",
+        "modelRepository",
     ),
     ("an address that is none", "LLMDeployment", repository(engine=further("ftp://a")), "furtherUrls"),
     ("an address twice", "LLMDeployment", repository(engine=further("http://a", "http://a")), "furtherUrls"),
