@@ -21,7 +21,13 @@ ARGUMENTS: Mapping[type, Mapping[str, Any]] = {
 }
 """What rules are given that have no useful default; all others are taken as they come."""
 
-LEFT_OUT: Mapping[str, str] = {}
+LEFT_OUT: Mapping[str, str] = {
+    "jsonSchema": "the bench's answers are words, no JSON",
+    "language": "the bench's words are too few to be of a language",
+    "limits": "for prompts only",
+    "promptLeak": "for answers only, and the bench's prompts have no instructions",
+    "topics": "what is on topic is for an author to say",
+}
 """Rules that cannot be a part of it, by name, each with its reason."""
 
 
