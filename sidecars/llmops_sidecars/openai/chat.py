@@ -8,7 +8,7 @@ typed and bounded, and what changes the answer but cannot be honoured here is re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +22,7 @@ MAX_STOP_WORDS = 16
 MAX_MESSAGES = 2048
 MAX_TOOLS = 128
 
+T = TypeVar("T")
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 StopWord = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -149,7 +150,7 @@ _ENCODER = msgspec.json.Encoder()
 
 def decode_request(body: bytes) -> ChatRequest:
     """Read a request; raises ApiError (400) that says which field is wrong and how."""
-    request = _decode(body)
+    request = decode_with(_DECODER, body)
     for require in (_require_input, _require_text, _require_one_choice, _require_no_logprobs, _require_shallow):
         require(request)
     return request
@@ -167,9 +168,10 @@ def message_text(message: Message) -> str:
     return "".join(part.text or part.refusal or "" for part in message.content)
 
 
-def _decode(body: bytes) -> ChatRequest:
+def decode_with(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Read a body; raises ApiError (400) that says which field is wrong and how."""
     try:
-        return _DECODER.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _named(str(error)) from error
     except msgspec.DecodeError as error:
