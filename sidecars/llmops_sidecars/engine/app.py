@@ -24,7 +24,7 @@ from llmops_sidecars.engine.generation import answer_events
 from llmops_sidecars.engine.limits import within_limits
 from llmops_sidecars.engine.make import make_driver
 from llmops_sidecars.engine.metrics import EngineMetrics
-from llmops_sidecars.openai.chat import decode_request
+from llmops_sidecars.openai.chat import decode_shape
 from llmops_sidecars.openai.errors import (
     ApiError,
     draining,
@@ -116,7 +116,7 @@ class EngineApp:
 
     async def _complete(self, scope: Scope, receive: Receive, sender: StreamSender) -> None:
         with self._metrics.request(), self._current.lease() as use:
-            chat = decode_request(await read_body(scope, receive, MAX_BODY_BYTES))
+            chat = decode_shape(await read_body(scope, receive, MAX_BODY_BYTES))
             name = header(scope, b"x-request-id") or uuid.uuid4().hex
             request = GenerateRequest(name, chat, use.contract.limits.output_tokens)
             await until_disconnect(receive, self._stream(use, request, sender))

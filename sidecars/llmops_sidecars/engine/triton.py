@@ -124,7 +124,7 @@ def _finish_reason(value: str | None) -> str | None:
 def _require_plain_text(chat: ChatRequest) -> None:
     if chat.tools and chat.tool_choice != "none":
         raise unsupported("tools", "tools: calling tools with this engine")
-    if (chat.response_format or {}).get("type", "text") != "text":
+    if chat.response_format is not None and chat.response_format.type != "text":
         raise unsupported("response_format", "response_format: anything but text from this engine")
     if chat.logit_bias:
         raise unsupported("logit_bias", "logit_bias: biasing tokens of this engine")

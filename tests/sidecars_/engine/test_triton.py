@@ -12,6 +12,7 @@ from llmops_sidecars.openai.chat import (
     FunctionCall,
     FunctionDefinition,
     Message,
+    ResponseFormat,
     Tool,
     ToolCall,
 )
@@ -44,7 +45,7 @@ TOOL = Tool(FunctionDefinition("f"), "function")
             {"sampling_param_max_tokens": 1, "sampling_param_seed": 2**64 - 1, "sampling_param_stop": ("x",)},
         ),
         (
-            {"tools": (TOOL,), "tool_choice": "none", "response_format": {"type": "text"}, "max_tokens": 1},
+            {"tools": (TOOL,), "tool_choice": "none", "response_format": ResponseFormat("text"), "max_tokens": 1},
             {"sampling_param_max_tokens": 1},
         ),
     ],
@@ -78,7 +79,7 @@ def test_tensors_have_the_types_of_the_model() -> None:
     ("fields", "param"),
     [
         ({"tools": (TOOL,)}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": ResponseFormat("json_object")}, "response_format"),
         ({"logit_bias": {"1": 1.0}}, "logit_bias"),
     ],
     ids=["tools", "format", "bias"],
