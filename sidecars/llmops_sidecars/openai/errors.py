@@ -116,9 +116,14 @@ def model_not_found(model: str) -> ApiError:
     )
 
 
+def bad_http_request() -> ApiError:
+    """400: what came is not HTTP."""
+    return ApiError(400, "invalid_http_request", "This is no valid HTTP request.")
+
+
 def route_not_found() -> ApiError:
     """404: no such path."""
-    return ApiError(404, "not_found", "There is nothing here; this service has /v1/chat/completions and /v1/models.")
+    return ApiError(404, "not_found", "There is nothing here; /openapi.json says what this service has.")
 
 
 def method_not_allowed(allowed: str) -> ApiError:
@@ -163,6 +168,11 @@ def too_many_requests(retry_after: int | None = None) -> ApiError:
     seconds = jittered_retry_after() if retry_after is None else retry_after
     message = "Too many requests are being served at the moment; try again later."
     return ApiError(429, "too_many_requests", message, type="rate_limit_error", retry_after=seconds)
+
+
+def too_many_connections() -> ApiError:
+    """503: more clients are connected than can be served."""
+    return _unavailable("too_many_connections", "Too many clients are connected at the moment; try again later.")
 
 
 def draining() -> ApiError:

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from llmops_sidecars.proxy.asgi import ASGIApp
+from llmops_sidecars.proxy.connection import Connection
 from llmops_sidecars.proxy.downstream import SERVER_IDLE_SECONDS
 
 EXIT_SECONDS = 2
@@ -39,7 +40,7 @@ def listener(app: ASGIApp, *, host: str = "0.0.0.0", port: int = 0, socket: Path
         host=host,
         port=port,
         uds=None if socket is None else str(socket),
-        http="httptools",
+        http=Connection,
         loop="uvloop",
         lifespan="off",
         ws="none",
