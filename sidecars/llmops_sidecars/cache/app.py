@@ -27,8 +27,11 @@ from llmops_sidecars.proxy.downstream import Downstream, DownstreamError, read_r
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The guard bounds what clients send; this bounds what a broken one could."""
 
-MAX_ADMIN_BYTES = 16 * 1024 * 1024
-"""The largest answer of the engine to anything but a chat request."""
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""The largest answer of the engine to anything but a chat request: thousands of embeddings in JSON."""
+
+PASSED_ON, PASSED_BACK = (b"content-type", b"x-request-id"), ("content-type", "retry-after", "x-llmops-engine")
+"""Headers of requests that the engine answers itself, and of its answers to them."""
 
 Handler = Callable[[asgi.Scope, bytes, asgi.Receive, asgi.Send], Awaitable[None]]
 Reply = tuple[int, dict[str, str], bytes]
@@ -46,6 +49,7 @@ class CacheApp:
         self._routes: dict[str, tuple[str, Handler]] = {
             CHAT_PATH: ("POST", self._chat),
             "/commit": ("POST", self._commit),
+            "/v1/embeddings": ("POST", self._pass_on),
             "/probe": ("GET", self._pass_on),
             "/drain": ("POST", self._pass_on),
             "/metrics": ("GET", self._exposition),
@@ -104,14 +108,17 @@ class CacheApp:
         exposition = self._cache.exposition() + (engine if status == OK else b"")
         await asgi.send_body(send, OK, exposition, [(b"content-type", metrics.CONTENT_TYPE.encode())])
 
-    async def _pass_on(self, scope: asgi.Scope, _body: bytes, receive: asgi.Receive, send: asgi.Send) -> None:
+    async def _pass_on(self, scope: asgi.Scope, body: bytes, receive: asgi.Receive, send: asgi.Send) -> None:
+        asked = [(name, value) for name, value in scope["headers"] if name in PASSED_ON]
         try:
-            status, headers, body = await asgi.until_disconnect(receive, self._ask(scope["method"], scope["path"]))
+            status, headers, answer = await asgi.until_disconnect(
+                receive, self._ask(scope["method"], scope["path"], asked, body)
+            )
         except DownstreamError as error:
             raise engine_unavailable() from error
-        kept = [(name.encode(), headers[name].encode()) for name in ("content-type", "retry-after") if name in headers]
-        await asgi.send_body(send, status, body, kept)
+        kept = [(name.encode(), headers[name].encode()) for name in PASSED_BACK if name in headers]
+        await asgi.send_body(send, status, answer, kept)
 
-    async def _ask(self, method: str, path: str) -> Reply:
-        async with self._engine.request(method, path) as response:
-            return response.status, dict(response.headers), await read_response(response, MAX_ADMIN_BYTES)
+    async def _ask(self, method: str, path: str, headers: asgi.Headers = (), body: bytes = b"") -> Reply:
+        async with self._engine.request(method, path, headers, body) as response:
+            return response.status, dict(response.headers), await read_response(response, MAX_ANSWER_BYTES)
