@@ -155,6 +155,12 @@ def too_many_requests(retry_after: int | None = None) -> ApiError:
     return ApiError(429, "too_many_requests", message, type="rate_limit_error", retry_after=seconds)
 
 
+def concurrency_limit_exceeded(retry_after: int) -> ApiError:
+    """429: as many of the tenant's own requests run and wait as may."""
+    message = "As many of your requests are being served as may be at once; try again when one of them has ended."
+    return ApiError(429, "concurrency_limit_exceeded", message, type="rate_limit_error", retry_after=retry_after)
+
+
 def draining() -> ApiError:
     """503: this pod is about to go; another one answers."""
     return _unavailable("draining", "This server is shutting down; send the request again.")
