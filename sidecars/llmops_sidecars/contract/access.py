@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 Count = Annotated[int, Meta(ge=1)]
 
 
-class TenantLimits(Struct, frozen=True, forbid_unknown_fields=True):
+class TenantLimits(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one tenant may have of one pod; no limit where there is none. `weight`: its share of what all want."""
 
     requests_per_minute: Count | None = None
@@ -20,27 +20,27 @@ class TenantLimits(Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[int, Meta(ge=1, le=1000)] = 1
 
 
-class Tenant(Struct, frozen=True, forbid_unknown_fields=True):
+class Tenant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A tenant that has limits of its own."""
 
     name: Annotated[str, Meta(min_length=1)]
     limits: TenantLimits
 
 
-class ApiKeys(Struct, frozen=True, forbid_unknown_fields=True):
+class ApiKeys(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A directory with a file for each tenant: its name is the tenant's, its lines are the tenant's keys."""
 
     directory: str
 
 
-class RequiredClaim(Struct, frozen=True, forbid_unknown_fields=True):
+class RequiredClaim(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A claim that a token must have with one of these values, alone or in a list."""
 
     name: Annotated[str, Meta(min_length=1)]
     values: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class Jwt(Struct, frozen=True, forbid_unknown_fields=True):
+class Jwt(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Access tokens of an issuer.
 
     `jwks_url`: where its keys are; without it, its OpenID configuration is asked. `ca_file`: whom to trust for that
@@ -67,7 +67,7 @@ class CertificateField(StrEnum):
     EMAIL = "Email"
 
 
-class Access(Struct, frozen=True, forbid_unknown_fields=True):
+class Access(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How callers are known, and what each may have; without any of the ways anybody may ask.
 
     Of the ways that are given, a caller may use any. `default_limits` are for tenants that `tenants` does not name.
@@ -83,7 +83,3 @@ class Access(Struct, frozen=True, forbid_unknown_fields=True):
     def is_open(self) -> bool:
         """Whether callers are not known."""
         return self.api_keys is None and self.jwt is None and self.certificate_tenant is None
-
-    def limits(self, tenant: str) -> TenantLimits:
-        """The limits of a tenant."""
-        return next((one.limits for one in self.tenants if one.name == tenant), self.default_limits)

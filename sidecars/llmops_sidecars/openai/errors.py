@@ -181,6 +181,12 @@ def too_many_requests(retry_after: int | None = None) -> ApiError:
     return ApiError(429, "too_many_requests", message, type="rate_limit_error", retry_after=seconds)
 
 
+def rate_limit_exceeded(kind: str, per_minute: int, retry_after: int) -> ApiError:
+    """429: the tenant has had its requests or tokens of this minute; `retry_after` is when the next may come."""
+    message = f"Your limit of {per_minute} {kind} per minute is reached; try again in {retry_after} s."
+    return ApiError(429, "rate_limit_exceeded", message, type=kind, retry_after=retry_after)
+
+
 def concurrency_limit_exceeded(retry_after: int) -> ApiError:
     """429: as many of the tenant's own requests run and wait as may."""
     message = "As many of your requests are being served as may be at once; try again when one of them has ended."

@@ -7,11 +7,15 @@ no token can be checked, and all are refused with 503.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from llmops_sidecars.contract import Jwt
+from llmops_sidecars.guard.access import tokens
 from llmops_sidecars.guard.access.fetching import fetch_key_set
 from llmops_sidecars.guard.access.tokens import Head, KeySet, SigningKey
 from llmops_sidecars.openai.errors import access_unavailable, invalid_token
@@ -29,11 +33,14 @@ UNKNOWN_SECONDS = 10.0
 PATIENCE_SECONDS = 3.0
 """How long such a token waits for the look that it caused."""
 
+MOST_SEEN = 10_000
+"""Tokens whose claims are kept, by their digests."""
+
 _log = logging.getLogger(__name__)
 
 
 class Issuer:
-    """One issuer; `due` says when `refresh` is to be called."""
+    """One issuer; `due` says when to call `look`."""
 
     def __init__(
         self,
@@ -48,6 +55,7 @@ class Issuer:
         self.settings = settings
         self._fetch, self._clock = fetch, clock
         self._keys: KeySet | None = None
+        self._seen: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
         self._fetched = self._looked = self._next = clock() - UNKNOWN_SECONDS
         self._looking: asyncio.Task[None] | None = None
         self.error: str | None = None
@@ -69,6 +77,16 @@ class Issuer:
         age = self.age
         return age is not None and age <= self.settings.key_max_age_seconds
 
+    async def authenticate(self, token: str) -> tuple[str, dict[str, Any]]:
+        """The tenant of a token and its claims; raises ApiError: 401, 403, or 503 when the token cannot be checked."""
+        digest = hashlib.sha256(token.encode("latin-1", "replace")).digest()
+        claims = self._seen.get(digest)
+        if claims is None or not self.usable or int(claims["exp"]) + tokens.LEEWAY_SECONDS <= time.time():
+            head = tokens.head_of(token)
+            claims = tokens.claims_of(token, head, await self.find(head), self.settings)
+            self._remember(digest, claims)
+        return tokens.tenant_of(claims, self.settings), claims
+
     async def find(self, head: Head) -> SigningKey:
         """The key of a token; raises ApiError: 401 when the issuer does not have it, 503 when that is unknown."""
         if not self.usable or self._keys is None:
@@ -82,18 +100,24 @@ class Issuer:
             raise access_unavailable()
         raise invalid_token("is signed with a key that its issuer does not have")
 
-    async def refresh(self) -> None:
-        """Look at the issuer's keys now, or wait for the look that is under way. Never raises."""
+    def look(self) -> asyncio.Task[None]:
+        """Begin to look at the issuer's keys, or go on with the look that is under way; the task never raises."""
         if self._looking is None:
             self._looking = asyncio.create_task(self._look(), name="issuer's keys")
-        await asyncio.shield(self._looking)
+        return self._looking
+
+    def _remember(self, digest: bytes, claims: dict[str, Any]) -> None:
+        """A token that was genuine is so until it ends, or the keys change: its signature is checked once."""
+        self._seen[digest] = claims
+        while len(self._seen) > MOST_SEEN:
+            self._seen.popitem(last=False)
 
     async def _looked_again(self) -> bool:
         """Whether there has been another look for a token that names an unknown key."""
         if self._looking is None and self._clock() - self._looked < UNKNOWN_SECONDS:
             return False
         try:
-            await asyncio.wait_for(self.refresh(), self._patience_seconds)
+            await asyncio.wait_for(asyncio.shield(self.look()), self._patience_seconds)
         except TimeoutError:
             return False
         return True
@@ -102,6 +126,7 @@ class Issuer:
         self._looked = self._clock()
         try:
             self._keys = await self._fetch(self.settings)
+            self._seen.clear()
             self._fetched, self._next, self.error = self._clock(), self._clock() + REFRESH_SECONDS, None
         except UnusableError as error:
             self._failed(str(error))

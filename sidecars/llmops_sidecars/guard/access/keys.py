@@ -12,6 +12,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Keys:
         known = self.by_digest.get(asked)
         return known.tenant if known is not None and hmac.compare_digest(known.digest, asked) else None
 
-    @property
+    @cached_property
     def tenants(self) -> frozenset[str]:
         """All that have a key."""
         return frozenset(key.tenant for key in self.by_digest.values())
@@ -62,12 +63,27 @@ class KeyFiles(Watched[Keys]):
         self.directory = directory
 
     def files(self) -> Iterable[Path]:
+        """What changes with any key: the folder that the kubelet swaps, or, where there is none, all files."""
+        swapped = self.directory / "..data"
+        return (swapped,) if swapped.exists() else self._tenants()
+
+    def _tenants(self) -> list[Path]:
         """The files of the tenants; what the kubelet needs for itself begins with two dots."""
         return sorted(path for path in self.directory.iterdir() if not path.name.startswith(".."))
 
+    @property
+    def tenants(self) -> frozenset[str]:
+        """All that have a key now."""
+        return self.current.tenants if self.current is not None else frozenset()
+
+    @property
+    def problem(self) -> str | None:
+        """What is not as it should be; None when all is well."""
+        return self.error or (None if self.tenants else "there is no key, so that everybody is refused")
+
     def load(self) -> Keys:
         """The keys of all files."""
-        return parse({path.name: read_up_to(path, MOST_BYTES) for path in self.files()})
+        return parse({path.name: read_up_to(path, MOST_BYTES) for path in self._tenants()})
 
     def details(self, value: Keys | None) -> dict[str, Any]:
         """How many there are."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,14 @@ from aiohttp import web
 
 from llmops_sidecars.contract import Jwt
 from llmops_sidecars.guard.access.fetching import MOST_BYTES, fetch_key_set
-from llmops_sidecars.guard.access.issuer import REFRESH_SECONDS, RETRY_SECONDS, UNKNOWN_SECONDS, Issuer
-from llmops_sidecars.guard.access.tokens import head_of
+from llmops_sidecars.guard.access.issuer import (
+    MOST_SEEN,
+    REFRESH_SECONDS,
+    RETRY_SECONDS,
+    UNKNOWN_SECONDS,
+    Issuer,
+)
+from llmops_sidecars.guard.access.tokens import LEEWAY_SECONDS, head_of
 from llmops_sidecars.openai.errors import ApiError
 from llmops_sidecars.proxy.watched import UnusableError
 from tests.support.asgi import eventually
@@ -54,6 +61,12 @@ async def known(issuer: Issuer, token: str) -> bool:
     return status == 200
 
 
+async def refused(issuer: Issuer, token: str) -> int:
+    with pytest.raises(ApiError) as caught:
+        await issuer.authenticate(token)
+    return caught.value.status
+
+
 async def unavailable(issuer: Issuer, token: str) -> bool:
     return await found(issuer, token) == 503
 
@@ -61,7 +74,7 @@ async def unavailable(issuer: Issuer, token: str) -> bool:
 async def test_keys_are_found_through_the_issuers_configuration(server: Server) -> None:
     issuer = Issuer(settings(server))
     assert await unavailable(issuer, server.token())
-    await issuer.refresh()
+    await issuer.look()
     assert await known(issuer, server.token())
     assert issuer.error is None
 
@@ -69,14 +82,14 @@ async def test_keys_are_found_through_the_issuers_configuration(server: Server) 
 async def test_keys_may_be_named_by_their_own_url(server: Server) -> None:
     server.discovery = {"issuer": "https://elsewhere"}
     issuer = Issuer(settings(server, jwks_url=f"{server.url}/keys"))
-    await issuer.refresh()
+    await issuer.look()
     assert await known(issuer, server.token())
 
 
 async def test_a_rotated_key_is_learned_from_the_first_token_that_names_it(server: Server) -> None:
     clock = Clock()
     issuer = Issuer(settings(server), clock=clock)
-    await issuer.refresh()
+    await issuer.look()
     former = server.token()
     server.rotate("two")
     clock.now += UNKNOWN_SECONDS
@@ -86,7 +99,7 @@ async def test_a_rotated_key_is_learned_from_the_first_token_that_names_it(serve
 async def test_many_tokens_of_unknown_keys_make_the_guard_look_once(server: Server) -> None:
     clock = Clock()
     issuer = Issuer(settings(server), clock=clock)
-    await issuer.refresh()
+    await issuer.look()
     server.rotate("two")
     clock.now += UNKNOWN_SECONDS
     stray = Server(Path(), key_id="stray").token()
@@ -100,11 +113,52 @@ async def test_many_tokens_of_unknown_keys_make_the_guard_look_once(server: Serv
     assert server.asked == 3
 
 
+async def test_a_genuine_token_is_remembered_until_it_ends_and_all_others_are_checked_each_time(server: Server) -> None:
+    issuer = Issuer(settings(server, required_scopes=("chat",)))
+    await issuer.look()
+    good, poor = server.token(scope="chat", exp=str(int(time.time()) + 3 - LEEWAY_SECONDS)), server.token()
+    for _ in range(2):
+        assert (await issuer.authenticate(good))[0] == "team-a"
+        assert await refused(issuer, poor) == 403
+        assert await refused(issuer, f"{good}x") == 401
+
+    async def ended() -> bool:
+        try:
+            await issuer.authenticate(good)
+        except ApiError as error:
+            return error.status == 401
+        return False
+
+    await eventually(ended)
+
+
+async def test_a_token_of_a_key_that_was_withdrawn_is_not_remembered(server: Server) -> None:
+    clock = Clock()
+    issuer = Issuer(settings(server), clock=clock)
+    await issuer.look()
+    former = server.token()
+    await issuer.authenticate(former)
+    server.rotate("two")
+    await issuer.look()
+    assert await refused(issuer, former) == 401
+    await issuer.authenticate(server.token())
+    clock.now += 3601
+    assert await refused(issuer, server.token()) == 503, "the keys are too old to believe in anything"
+
+
+async def test_however_many_tokens_there_are_memory_is_bounded(server: Server) -> None:
+    issuer = Issuer(settings(server))
+    await issuer.look()
+    for number in range(MOST_SEEN + 5):
+        issuer._remember(str(number).encode(), {})
+    assert len(issuer._seen) == MOST_SEEN
+
+
 async def test_the_keys_are_looked_at_again_by_themselves(server: Server) -> None:
     clock = Clock()
     issuer = Issuer(settings(server), clock=clock)
     due = [issuer.due]
-    await issuer.refresh()
+    await issuer.look()
     due.append(issuer.due)
     clock.now += REFRESH_SECONDS
     assert [*due, issuer.due] == [True, False, True]
@@ -113,10 +167,10 @@ async def test_the_keys_are_looked_at_again_by_themselves(server: Server) -> Non
 async def test_an_issuer_that_is_down_costs_nothing_until_its_keys_are_too_old(server: Server) -> None:
     clock = Clock()
     issuer = Issuer(settings(server, key_max_age_seconds=3600.0), clock=clock)
-    await issuer.refresh()
+    await issuer.look()
     server.respond = web.Response(status=500)
     clock.now += REFRESH_SECONDS
-    await issuer.refresh()
+    await issuer.look()
     assert issuer.error == f"{server.url}/keys answers with status 500"
     assert await known(issuer, server.token())
     assert await unavailable(issuer, Server(Path(), key_id="new").token()), "it may be genuine"
@@ -125,7 +179,7 @@ async def test_an_issuer_that_is_down_costs_nothing_until_its_keys_are_too_old(s
     clock.now += 3600
     assert await unavailable(issuer, server.token())
     server.respond = None
-    await issuer.refresh()
+    await issuer.look()
     assert await known(issuer, server.token())
     assert issuer.error is None
 
@@ -134,10 +188,10 @@ async def test_a_broken_key_set_leaves_the_last_good_one_in_use(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     issuer = Issuer(settings(server))
-    await issuer.refresh()
+    await issuer.look()
     server.respond = web.Response(body=b'{"keys": [{"kty": "oct", "k": "planted-secret"}]}')
     for _ in range(3):
-        await issuer.refresh()
+        await issuer.look()
     assert await known(issuer, server.token())
     assert issuer.error == "the key set has no key for RS256, PS256, ES256 or EdDSA"
     assert len([record for record in caplog.records if "cannot be fetched" in record.message]) == 1
@@ -153,7 +207,7 @@ async def test_a_look_that_takes_too_long_holds_no_request_for_ever(server: Serv
         return await fetch_key_set(asked)
 
     issuer = Issuer(settings(server), fetch=slow, clock=clock, patience_seconds=0.02)
-    await issuer.refresh()
+    await issuer.look()
     server.rotate("two")
     clock.now += UNKNOWN_SECONDS
     assert not await known(issuer, server.token())
