@@ -207,9 +207,11 @@ def request_id_of(scope: Scope) -> str:
 
 
 def _result(status: int) -> str:
-    """What became of a request, in few words."""
+    """What became of a request, in few words; without a status its client has left."""
     if status == TOO_MANY:
         return "limited"
+    if not status:
+        return "left"
     return "served" if status < LEAST_ERROR else "refused"
 
 
