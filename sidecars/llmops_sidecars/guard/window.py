@@ -25,9 +25,8 @@ import re2
 
 from llmops_sidecars.contract import Action, StreamWindow
 from llmops_sidecars.guard.policy import Rules
-from llmops_sidecars.guard.rules.addresses import LETTERS
 from llmops_sidecars.guard.rules.finding import Finding
-from llmops_sidecars.guard.rules.scan import options, plain
+from llmops_sidecars.guard.rules.scan import LETTERS, options, plain
 from llmops_sidecars.guard.verdict import Counts, count, decide, examine, mask, name
 
 CONTEXT = 64

@@ -11,6 +11,9 @@ import re2
 MEMORY = 8 << 20
 """Bytes that one compiled pattern, and one set of them, may take."""
 
+LETTERS = r"\p{Latin}\p{Greek}\p{Cyrillic}"
+"""Alphabets that put spaces between words: in others an address would take the sentence before it along."""
+
 ESCAPES = "nrtbf"
 """Letters that after a backslash are no letters: line breaks and the like, in JSON inside a text."""
 

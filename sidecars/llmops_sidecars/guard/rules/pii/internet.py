@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from llmops_sidecars.guard.rules.scan import ESCAPES, ends_word, starts_word
-
-LETTERS = r"\p{Latin}\p{Greek}\p{Cyrillic}"
-"""Alphabets that put spaces between words: in others an address would take the sentence before it along."""
+from llmops_sidecars.guard.rules.scan import ESCAPES, LETTERS, ends_word, starts_word
 
 EMAIL = (
     rf"[0-9_{LETTERS}](?:[0-9_.%+'&\-{LETTERS}]*[0-9_+\-{LETTERS}])?"

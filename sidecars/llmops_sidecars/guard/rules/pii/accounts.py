@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmops_sidecars.guard.rules.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
 CARD = r"\d(?:[ \-]?\d){12,}"

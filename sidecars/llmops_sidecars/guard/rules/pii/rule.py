@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llmops_sidecars.contract import PiiEntity, PiiRule
-from llmops_sidecars.guard.rules import accounts, addresses, phones
+from llmops_sidecars.guard.rules.pii import accounts, internet, phones
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.rules.scan import PatternSet
 
@@ -20,19 +20,19 @@ LABELS = {
 }
 
 CANDIDATES = {
-    PiiEntity.EMAIL: addresses.EMAIL,
+    PiiEntity.EMAIL: internet.EMAIL,
     PiiEntity.PHONE: phones.CANDIDATE,
     PiiEntity.CREDIT_CARD: accounts.CARD,
     PiiEntity.IBAN: accounts.IBAN,
-    PiiEntity.IP_ADDRESS: addresses.IP,
+    PiiEntity.IP_ADDRESS: internet.IP,
 }
 
 CHECKS: dict[PiiEntity, Callable[[str, int, int], list[tuple[int, int]]]] = {
-    PiiEntity.EMAIL: addresses.emails,
+    PiiEntity.EMAIL: internet.emails,
     PiiEntity.PHONE: phones.phones,
     PiiEntity.CREDIT_CARD: accounts.cards,
     PiiEntity.IBAN: accounts.ibans,
-    PiiEntity.IP_ADDRESS: addresses.ips,
+    PiiEntity.IP_ADDRESS: internet.ips,
 }
 """From a candidate's text, start and end to the places in it that are what they look like."""
 

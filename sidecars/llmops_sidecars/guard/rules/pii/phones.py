@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmops_sidecars.guard.rules.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
 CANDIDATE = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d){7,}"
