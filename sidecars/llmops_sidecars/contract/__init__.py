@@ -24,7 +24,9 @@ from llmops_sidecars.contract.document import (
 )
 from llmops_sidecars.contract.engine import Engine, OpenAIEngine, TritonGrpcEngine, TritonHttpEngine
 from llmops_sidecars.contract.policy import (
+    IDENTIFYING,
     Action,
+    Country,
     OnError,
     Pattern,
     PatternsRule,
@@ -39,12 +41,14 @@ from llmops_sidecars.contract.policy import (
 from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
 
 __all__ = [
+    "IDENTIFYING",
     "VERSION",
     "Action",
     "CacheSettings",
     "Configuration",
     "Contract",
     "ContractError",
+    "Country",
     "Engine",
     "Limits",
     "Message",

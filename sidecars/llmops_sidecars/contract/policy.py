@@ -37,14 +37,41 @@ class PiiEntity(StrEnum):
     PHONE = "Phone"
     CREDIT_CARD = "CreditCard"
     IBAN = "IBAN"
+    NATIONAL_ID = "NationalId"
     IP_ADDRESS = "IPAddress"
+    MAC_ADDRESS = "MACAddress"
+    CRYPTO_ADDRESS = "CryptoAddress"
+    DATE_OF_BIRTH = "DateOfBirth"
+    POSTAL_ADDRESS = "PostalAddress"
+    AGE = "Age"
+
+
+IDENTIFYING = tuple(entity for entity in PiiEntity if entity is not PiiEntity.AGE)
+"""What is looked for when a rule names no kinds: an age alone points to nobody."""
+
+
+class Country(StrEnum):
+    """Countries, by their ISO 3166 codes, whose national ids and telephone numbers the `pii` rule knows."""
+
+    AR, AT, AU, BE, BG, BR, CA, CH, CL, CN = "AR", "AT", "AU", "BE", "BG", "BR", "CA", "CH", "CL", "CN"
+    CZ, DE, DK, EE, ES, FI, FR, GB, GR, HK = "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB", "GR", "HK"
+    HR, HU, ID, IE, IL, IN, IS, IT, JP, KR = "HR", "HU", "ID", "IE", "IL", "IN", "IS", "IT", "JP", "KR"
+    LT, LV, MX, MY, NL, NO, PK, PL, PT, RO = "LT", "LV", "MX", "MY", "NL", "NO", "PK", "PL", "PT", "RO"
+    RS, RU, SE, SG, SI, SK, TH, TR, TW, UA = "RS", "RU", "SE", "SG", "SI", "SK", "TH", "TR", "TW", "UA"
+    US, ZA = "US", "ZA"
 
 
 class PiiRule(RuleModel, frozen=True, tag="pii"):
-    """Personal data of the given kinds."""
+    """Personal data of the given kinds.
 
-    entities: tuple[PiiEntity, ...] = tuple(PiiEntity)
+    `unmask`: what is masked in a prompt comes back in its answer. `countries`: whose national ids and telephone numbers
+    count; all that are known when there are none.
+    """
+
+    entities: tuple[PiiEntity, ...] = IDENTIFYING
     action: Action = Action.MASK
+    unmask: bool = False
+    countries: tuple[Country, ...] = ()
 
 
 class SecretsRule(RuleModel, frozen=True, tag="secrets"):

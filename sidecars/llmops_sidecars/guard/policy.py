@@ -18,7 +18,7 @@ from llmops_sidecars.contract import (
     StreamWindow,
 )
 from llmops_sidecars.guard.rules import patterns, pii, secrets
-from llmops_sidecars.guard.rules.finding import Check, Context
+from llmops_sidecars.guard.rules.finding import Check, Context, Tail
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
@@ -59,6 +59,11 @@ class Rules:
     def context(self) -> int:
         """How many characters before new text the rules want to see."""
         return max((check.context for check in self.checks), default=0)
+
+    @cached_property
+    def tails(self) -> tuple[Tail, ...]:
+        """What else may begin at the end of a text."""
+        return tuple(check.tail for check in self.checks if check.tail is not None)
 
 
 @dataclass(frozen=True)

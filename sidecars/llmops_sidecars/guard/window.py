@@ -125,8 +125,10 @@ class Window:
 
     def _tail(self) -> int:
         """Where the tail begins."""
-        found = TAIL.search(plain(self._held))
-        return len(self._held) if found is None else int(found.start())
+        text, before = plain(self._context + self._held), len(self._context)
+        found = TAIL.search(text[before:])
+        begins = len(text) if found is None else before + int(found.start())
+        return max(min((begins, *(tail(text) for tail in self._rules.tails))) - before, 0)
 
     def _advance(self, cut: int, settled: int) -> Release:
         """Check all, and release up to `cut` or to where a finding or a block allows it.

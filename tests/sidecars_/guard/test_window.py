@@ -28,6 +28,23 @@ FORBIDDEN = {
     "aws": "AKIAIOSFODNN7EXAMPLE",
     "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4",
     "pattern": "zebra",
+    "national id": "529.982.247-25",
+    "national id with letters": "RSSMRA85T10A562S",
+    "national id in groups": "2345 6789 0124",
+    "mac": "00:1B:44:11:3A:B7",
+    "bitcoin": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    "ethereum": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+    "english address": "221B Baker Street, London NW1 6XE",
+    "american address": "123 Main St, Springfield, IL 62704",
+    "german address": "Hamburger Straße 12, 20095 Hamburg",
+    "german compound": "Hauptstraße 12, 10115 Berlin",
+    "french address": "12 rue de la Paix, 75002 Paris",
+    "spanish address": "Calle de Alcalá 45, 28014 Madrid",
+    "polish address": "ul. Marszałkowska 10/5, 00-590 Warszawa",
+    "russian address": "ул. Ленина, д. 5, кв. 12",
+    "chinese address": "北京市海淀区中关村大街27号",
+    "e-mail in base64": "amFuZS5kb2VAZXhhbXBsZS5jb20=",
+    "e-mail in percents": "%6Aane%2Edoe%40example%2Ecom",
 }
 ALL_MASK = (PiiRule(), SecretsRule(Action.MASK), PatternsRule((Pattern("zebra", "(?i)zebra", Action.MASK),)))
 ALL_BLOCK = (PiiRule(action=Action.BLOCK), SecretsRule(), PatternsRule((Pattern("zebra", "(?i)zebra"),)))
@@ -41,7 +58,7 @@ def rules(*chosen: PiiRule | SecretsRule | PatternsRule) -> Rules:
     return compile_policy(Policy(output=chosen)).output
 
 
-MASK, BLOCK = rules(*ALL_MASK), rules(*ALL_BLOCK)
+MASK, BLOCK, KNOWN = rules(*ALL_MASK), rules(*ALL_BLOCK), rules(PiiRule(), SecretsRule())
 
 
 def releases(
@@ -136,7 +153,7 @@ def cut(text: str, sizes: list[int]) -> list[str]:
 )
 @settings(max_examples=200)
 def test_harmless_text_passes_as_it_is(text: str, sizes: list[int], step: float) -> None:
-    assert text_of(releases(cut(text, sizes), rules(PiiRule(), SecretsRule()), HURRIED, step)) == text
+    assert text_of(releases(cut(text, sizes), KNOWN, HURRIED, step)) == text
 
 
 @given(st.lists(st.tuples(words, st.sampled_from([*FORBIDDEN.values()])), max_size=12), chunks, steps)

@@ -64,16 +64,39 @@ def _compiled_set(patterns: list[str]) -> Any:
     return together
 
 
+UNSPACED = (
+    range(0x0E00, 0x0F00),
+    range(0x1000, 0x10A0),
+    range(0x1780, 0x1800),
+    range(0x2E80, 0xA4D0),
+    range(0xAC00, 0xD7B0),
+)
+"""Scripts without spaces between words, or before endings: Thai, Lao, Burmese, Khmer, those of East Asia."""
+
+BEYOND_BASIC = 0x20000
+"""From here on: more Chinese characters."""
+
+
+def joins(character: str) -> bool:
+    """Whether a character ties what stands beside it to a longer word: letters, digits, marks on them, underscores."""
+    if character.isascii():
+        return character.isalnum() or character == "_"
+    code = ord(character)
+    if code >= BEYOND_BASIC or any(code in script for script in UNSPACED):
+        return False
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
 def starts_word(text: str, start: int) -> bool:
-    """Whether no letter or digit stands before a place; the `n` of an escaped line break is none."""
-    if start == 0 or not (text[start - 1].isalnum() or text[start - 1] == "_"):
+    """Whether nothing before a place makes it a part of a longer word; the `n` of an escaped line break does not."""
+    if start == 0 or not joins(text[start - 1]):
         return True
     return start > 1 and text[start - 1] in ESCAPES and text[start - 2] == "\\"
 
 
 def ends_word(text: str, end: int) -> bool:
-    """Whether no letter or digit stands at a place."""
-    return end >= len(text) or not (text[end].isalnum() or text[end] == "_")
+    """Whether nothing at a place makes what ends there a part of a longer word."""
+    return end >= len(text) or not joins(text[end])
 
 
 def plain(text: str) -> str:

@@ -1,16 +1,19 @@
 """Phone numbers: international (E.164 with + or 00), and the written forms of national ones that are told from others.
 
-Plain runs of digits without + or a leading 0 are taken for other numbers.
+Plain runs of digits without + or a leading 0 are taken for other numbers, but beside a word such as "phone".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from llmops_sidecars.contract import Country
 from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.telephony import CODES, TRUNK_ZERO, split_code
+from llmops_sidecars.guard.rules.pii.words import is_beside, listed, words_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
-CANDIDATE = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d){7,}"
+CANDIDATE = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d){6,}"
 """A whole run of digit groups: phone numbers, dates and others may follow each other in it."""
 
 INTERNATIONAL_DIGITS = range(8, 16)
@@ -25,49 +28,103 @@ AREA_DIGITS = range(2, 7)
 MOST_GROUPS = 16
 """One more than there can be digits."""
 
+LOCAL_DIGITS = range(7, 14)
+"""Of a number beside a word for telephones."""
+
 MOST_DAYS, MOST_MONTHS = 31, 12
 DATE_GROUPS = 3
 
+WORDS = words_of(
+    listed(
+        "phone phones phone-number telephone tel mobile cell cellphone call calling fax whatsapp sms telefon handy "
+        "mobil rufnummer handynummer tél téléphone portable appelez teléfono tfno móvil celular llámame telefono "
+        "cellulare chiama telefone telemóvel ligue telefoon gsm bel puhelin puh telefonnummer telefoncím телефон тел "
+        "моб номер 电话 手机 電話 携帯 전화 휴대폰"
+    )
+)
+"""What tells that a plain run of digits is a phone number."""
 
-def phones(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The phone numbers in a run of digit groups."""
+REACH = 24
+"""Characters before a number in which such a word is looked for."""
+
+Found = tuple[int, Collection[Country]]
+"""How many groups are a phone number (0 for none), and the countries whose it may be."""
+
+NONE: Found = (0, ())
+ANYWHERE = tuple(Country)
+
+
+def phones(text: str, start: int, end: int, countries: Collection[Country] = ()) -> list[tuple[int, int]]:
+    """The phone numbers in a run of digit groups: those of these countries, when there are any."""
     groups, found, index, free = groups_of(text, start, end), [], 0, False
     while index < len(groups):
         taken = DATE_GROUPS if _is_date(text, groups, index) else 0
         free = free or not _is_tied(text, groups[index].start)
-        if not taken and free and (count := _phone_groups(text, start, groups, index)):
-            found.append((_beginning(text, start, groups[index].start), groups[index + count - 1].end))
-            taken = count
+        if not taken and free:
+            taken, origins = _phone_groups(text, start, groups, index)
+            if taken and (not countries or not set(countries).isdisjoint(origins)):
+                found.append((_beginning(text, start, groups[index].start), groups[index + taken - 1].end))
         free = taken > 0
         index += taken or 1
     return found
 
 
-def _phone_groups(text: str, start: int, groups: list[Group], index: int) -> int:
-    """How many groups from here are a phone number; 0 for none."""
+def calling_code(said: str) -> str:
+    """The calling code of an international number; empty for a national one."""
+    digits = "".join(character for character in said if character.isdigit())
+    if said.lstrip("( ").startswith("+"):
+        return split_code(digits)
+    return split_code(digits[2:]) if digits.startswith("00") else ""
+
+
+def _phone_groups(text: str, start: int, groups: list[Group], index: int) -> Found:
+    """How many groups from here are a phone number, and whose."""
     group = groups[index]
+    if not starts_word(text, start if index == 0 and text[start] == "+" else group.start):
+        return NONE
     if index == 0 and text[start] == "+":
-        return _international(groups, 0, 0) if starts_word(text, start) else 0
+        return _international(groups, 0, 0)
+    found = _national(text, groups, index)
+    if found[0] and ends_word(text, groups[index + found[0] - 1].end):
+        return found
+    return _local(text, groups) if index == 0 else NONE
+
+
+def _national(text: str, groups: list[Group], index: int) -> Found:
+    """A number with 00, with the trunk prefix 0, or as its country alone writes it."""
+    group = groups[index]
     if len(group.digits) == 1 and not (group.digits == "1" and _has_size(groups, index + 1, NORTH_AMERICAN[0])):
-        return 0
-    if not starts_word(text, group.start):
-        return 0
+        return NONE
     if group.digits.startswith("00"):
         return _international(groups, index, 2)
-    count = _trunk(groups, index) if group.digits[0] == "0" else _layout(text, groups, index)
-    return count if count and ends_word(text, groups[index + count - 1].end) else 0
+    if group.digits[0] == "0":
+        return _trunk(groups, index), TRUNK_ZERO
+    return _layout(text, groups, index)
 
 
-def _international(groups: list[Group], index: int, prefix: int) -> int:
+def _local(text: str, groups: list[Group]) -> Found:
+    """A number that a word before it tells."""
+    count, digits = 0, 0
+    for group in groups[:MOST_GROUPS]:
+        if digits + len(group.digits) >= LOCAL_DIGITS.stop:
+            break
+        count, digits = count + 1, digits + len(group.digits)
+    if digits not in LOCAL_DIGITS or not ends_word(text, groups[count - 1].end):
+        return NONE
+    return (count, ANYWHERE) if is_beside(text, groups[0].start, WORDS, REACH) else NONE
+
+
+def _international(groups: list[Group], index: int, prefix: int) -> Found:
     """Groups from here while E.164 allows more digits."""
     if groups[index].digits[prefix : prefix + 1] in {"", "0"} and prefix:
-        return 0
+        return NONE
     digits, count = -prefix, 0
     for group in groups[index : index + MOST_GROUPS]:
         if digits + len(group.digits) >= INTERNATIONAL_DIGITS.stop:
             break
         digits, count = digits + len(group.digits), count + 1
-    return count if digits in INTERNATIONAL_DIGITS else 0
+    said = "".join(group.digits for group in groups[index : index + count])
+    return (count, CODES.get(split_code(said[prefix:]), ())) if digits in INTERNATIONAL_DIGITS else NONE
 
 
 def _trunk(groups: list[Group], index: int) -> int:
@@ -84,17 +141,18 @@ def _trunk(groups: list[Group], index: int) -> int:
     return count if digits in NATIONAL_DIGITS else 0
 
 
-def _layout(text: str, groups: list[Group], index: int) -> int:
+def _layout(text: str, groups: list[Group], index: int) -> Found:
     """A national number without a leading 0, by the groups that its country writes."""
     first, taken = groups[index], groups[index : index + LONGEST_LAYOUT]
     sizes = tuple(len(group.digits) for group in taken)
     if first.digits == "1":
-        return LONGEST_LAYOUT if sizes[1:] == NORTH_AMERICAN and _north_american(taken[1:]) else 0
+        fits_all = sizes[1:] == NORTH_AMERICAN and _north_american(taken[1:])
+        return (LONGEST_LAYOUT, CODES["1"]) if fits_all else NONE
     brackets = text[first.start - 1 : first.start] == "(" and text[first.end : first.end + 1] == ")"
-    for layout, fits in LAYOUTS:
+    for layout, fits, code in LAYOUTS:
         if sizes[: len(layout)] == layout and (brackets if fits is None else fits(taken)):
-            return len(layout)
-    return 0
+            return len(layout), CODES[code]
+    return NONE
 
 
 def _north_american(groups: list[Group]) -> bool:
@@ -114,16 +172,16 @@ NORTH_AMERICAN = (3, 3, 4)
 LONGEST_LAYOUT = 4
 """Groups: country code and North American number."""
 
-LAYOUTS: tuple[tuple[tuple[int, ...], Callable[[list[Group]], bool] | None], ...] = (
-    (NORTH_AMERICAN, _north_american),
-    ((3, 4, 4), _chinese_mobile),
-    ((11,), _chinese_mobile),
-    ((5, 5), _indian_mobile),
-    ((3, 7), None),
-    ((2, 5, 4), None),
-    ((2, 4, 4), None),
+LAYOUTS: tuple[tuple[tuple[int, ...], Callable[[list[Group]], bool] | None, str], ...] = (
+    (NORTH_AMERICAN, _north_american, "1"),
+    ((3, 4, 4), _chinese_mobile, "86"),
+    ((11,), _chinese_mobile, "86"),
+    ((5, 5), _indian_mobile, "91"),
+    ((3, 7), None, "1"),
+    ((2, 5, 4), None, "55"),
+    ((2, 4, 4), None, "55"),
 )
-"""Sizes of groups, and what else has to be so; None: the first group is in brackets, as in Brazil."""
+"""Sizes of groups, what else has to be so (None: the first group is in brackets), and the calling code."""
 
 
 def _has_size(groups: list[Group], index: int, size: int) -> bool:
