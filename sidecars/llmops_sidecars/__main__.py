@@ -102,12 +102,13 @@ async def _serve(options: argparse.Namespace) -> None:
 
 async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
     """The guard's two listeners in front of a cache."""
+    from llmops_sidecars.contract import files
     from llmops_sidecars.guard.app import GuardApp
     from llmops_sidecars.guard.serving import build
     from llmops_sidecars.proxy import server
     from llmops_sidecars.proxy.contract_file import ContractFile
 
-    contract = ContractFile(options.contract, build)
+    contract = ContractFile(options.contract, build, beside=files)
     contract.check()
     app: GuardApp = GuardApp(contract, downstream)
     listeners = [
