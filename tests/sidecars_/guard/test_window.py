@@ -6,7 +6,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule, StreamWindow
+from llmops_sidecars.contract import (
+    Action,
+    OnError,
+    Pattern,
+    PatternsRule,
+    PhrasesRule,
+    PiiEntity,
+    PiiRule,
+    Policy,
+    Rule,
+    SecretsRule,
+    StreamWindow,
+)
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.verdict import RuleError, judge
@@ -43,18 +55,53 @@ FORBIDDEN = {
     "polish address": "ul. Marszałkowska 10/5, 00-590 Warszawa",
     "russian address": "ул. Ленина, д. 5, кв. 12",
     "chinese address": "北京市海淀区中关村大街27号",
+    "phrase": "Blue Sky Project",
+    "phrase over lines": "blue\n  sky\nproject",
+    "chinese phrase": "北京大学",
+    "arabic phrase": "قطة سوداء",
+    "hyphenated phrase": "left-pad",
+    "phrase in base64": "Ymx1ZSBza3kgcHJvamVjdA==",
     "e-mail in base64": "amFuZS5kb2VAZXhhbXBsZS5jb20=",
     "e-mail in percents": "%6Aane%2Edoe%40example%2Ecom",
 }
-ALL_MASK = (PiiRule(), SecretsRule(Action.MASK), PatternsRule((Pattern("zebra", "(?i)zebra", Action.MASK),)))
-ALL_BLOCK = (PiiRule(action=Action.BLOCK), SecretsRule(), PatternsRule((Pattern("zebra", "(?i)zebra"),)))
+BESIDE = {
+    "date of birth": ("Date of birth: ", "12/03/1985"),
+    "date with a month": ("born in Leeds on ", "12 March 1985"),
+    "month first": ("She was born ", "March 12, 1985"),
+    "german date": ("geboren am ", "12. März 1985"),
+    "chinese date": ("出生日期：", "1985年3月12日"),
+    "age": ("She is aged ", "34"),
+    "id beside a word": ("my BSN: ", "111222333"),
+    "id in groups beside a word": ("NHS number ", "943 476 5919"),
+    "phone beside a word": ("call me at ", "612 345 678"),
+    "password": ("password = ", "hunter2x9"),
+    "password in words": ("the password is ", "hunter2x9"),
+    "random key": ('"api_key": "', "q8Zf3kLw92mXv7Bn4Tc1"),
+    "password in a url": ("postgres://app:", "s3cr3tpass@db"),
+}
+"""What counts beside a word only: the word may leave, what follows it not."""
+
+PHRASES = ("blue sky project", "天空 计划", "北京大学", "قطة سوداء", "left-pad")
+ALL = tuple(PiiEntity)
+ALL_MASK = (
+    PiiRule(ALL),
+    SecretsRule(Action.MASK),
+    PhrasesRule(phrases=PHRASES, action=Action.MASK),
+    PatternsRule((Pattern("zebra", "(?i)zebra", Action.MASK),)),
+)
+ALL_BLOCK = (
+    PiiRule(ALL, Action.BLOCK),
+    SecretsRule(),
+    PhrasesRule(phrases=PHRASES),
+    PatternsRule((Pattern("zebra", "(?i)zebra"),)),
+)
 HELD = StreamWindow()
 HURRIED = StreamWindow(hold_back_characters=16, hold_back_seconds=0.01)
 
 RATES = {"at once": 0.0, "slowly": 1.0}
 
 
-def rules(*chosen: PiiRule | SecretsRule | PatternsRule) -> Rules:
+def rules(*chosen: Rule) -> Rules:
     return compile_policy(Policy(output=chosen)).output
 
 
@@ -100,7 +147,23 @@ def test_a_block_ends_a_stream_before_any_of_the_finding(forbidden: str, rate: f
     for pieces in splits(text[: len(forbidden) + 40])[::7]:
         given_out = releases([*pieces, "and more " * 40], BLOCK, HELD, rate)
         assert text_of(given_out) == "Here it is: ", pieces
-        assert given_out[-1].blocked_by in {"pii", "secrets", "zebra"}
+        assert given_out[-1].blocked_by in {"pii", "secrets", "phrases", "zebra"}
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+@pytest.mark.parametrize("bounds", [HELD, HURRIED], ids=["held", "hurried"])
+@pytest.mark.parametrize(("word", "forbidden"), BESIDE.values(), ids=BESIDE)
+def test_nothing_of_what_counts_beside_a_word_leaves_however_it_is_cut(
+    word: str, forbidden: str, bounds: StreamWindow, rate: float
+) -> None:
+    for text in (f"{word}{forbidden}", f"So: {word}{forbidden}@db, or not"):
+        whole = judge(text, MASK).text
+        assert forbidden not in whole
+        for pieces in splits(text):
+            assert text_of(releases(pieces, MASK, bounds, rate)) == whole, pieces
+            blocked = text_of(releases(pieces, BLOCK, bounds, rate))
+            assert text.startswith(blocked), pieces
+            assert len(blocked) <= text.index(forbidden), pieces
 
 
 @pytest.mark.parametrize("rate", RATES.values(), ids=RATES)

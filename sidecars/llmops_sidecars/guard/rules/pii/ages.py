@@ -26,7 +26,7 @@ AGE = (
 )
 """What tells an age: its unit, or a word before it."""
 
-TAIL = re2.compile(r"\d{1,3}[ \-]?\pL{0,10}[ \-]?(?:of )?\pL{0,5}$", options())
+TAIL = re2.compile(r"\b\d{1,3}[ \-]?\pL{0,10}[ \-]?(?:of )?\pL{0,5}$", options())
 """What may be the beginning of an age."""
 
 MOST_HELD = 32
