@@ -17,7 +17,7 @@ from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTempla
 from llmops_operator.decide.plan import plan
 from llmops_operator.decide.status import deployment_status, policy_status, template_status
 from llmops_operator.settings import Settings
-from llmops_operator.world import Metadata, Resource, Spec, World, resource
+from llmops_operator.world import Lists, Metadata, Resource, Spec, World, resource
 
 Document = dict[str, Any]
 
@@ -28,6 +28,8 @@ UID = "00000000-0000-0000-0000-000000000000"
 """Stands for the uid that an object gets in a cluster."""
 
 KINDS = (names.LLM_DEPLOYMENT, names.PROMPT_TEMPLATE, names.GUARD_POLICY)
+CONFIG_MAP = "ConfigMap"
+"""Not ours, but read: policies name lists of phrases in them."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ class _UnreadableError(ValueError):
 
 
 def plan_documents(files: Mapping[str, str], settings: Settings, now: datetime) -> Outcome:
-    """Plan the objects in these files, given as name and content; objects of other groups are left out."""
+    """Plan the objects in these files, given as name and content; those that nothing here names are left out."""
     try:
         found = list(_read(files))
         _require_different(found)
     except _UnreadableError as error:
         return Outcome("", (str(error),))
-    parts = [_report(placed, found, settings, now) for placed in found]
+    parts = [_report(placed, found, settings, now) for placed in found if placed.kind in KINDS]
     return Outcome("".join(text for text, _ in parts), tuple(error for _, error in parts if error))
 
 
@@ -82,13 +84,15 @@ def _read(files: Mapping[str, str]) -> Iterator[_Placed]:
         except yaml.YAMLError as error:
             raise _UnreadableError(f"{file}: this is not YAML: {' '.join(str(error).split())}") from error
         for place, document in enumerate(documents, start=1):
-            if document is not None and _is_ours(f"{file}: document {place}", document):
+            if document is not None and _is_used(f"{file}: document {place}", document):
                 yield _Placed(file, _completed(f"{file}: document {place}", document))
 
 
-def _is_ours(where: str, document: object) -> bool:
+def _is_used(where: str, document: object) -> bool:
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         raise _UnreadableError(f"{where} is no Kubernetes object: it has no kind")
+    if (document.get("apiVersion"), document["kind"]) == ("v1", CONFIG_MAP):
+        return True
     if not str(document.get("apiVersion", "")).startswith(f"{names.GROUP}/"):
         return False
     if document["apiVersion"] != names.API_VERSION or document["kind"] not in KINDS:
@@ -118,7 +122,8 @@ def _report(placed: _Placed, found: list[_Placed], settings: Settings, now: date
         return _deployment(placed, _world(placed, found, settings, now))
     if placed.kind == names.PROMPT_TEMPLATE:
         return _content(placed, template_status(resource(placed.document, PromptTemplateSpec), now))
-    return _content(placed, policy_status(resource(placed.document, GuardPolicySpec), now))
+    lists = _lists(one for one in found if one.key[1] == placed.key[1])
+    return _content(placed, policy_status(resource(placed.document, GuardPolicySpec), lists, now))
 
 
 def _world(placed: _Placed, found: list[_Placed], settings: Settings, now: datetime) -> World:
@@ -129,7 +134,14 @@ def _world(placed: _Placed, found: list[_Placed], settings: Settings, now: datet
         deployment=resource(placed.document, LLMDeploymentSpec),
         templates=_named(near, names.PROMPT_TEMPLATE, PromptTemplateSpec),
         policies=_named(near, names.GUARD_POLICY, GuardPolicySpec),
+        lists=_lists(near),
     )
+
+
+def _lists(found: Iterable[_Placed]) -> Lists:
+    """The texts of ConfigMaps, by name and key."""
+    maps = (one.document for one in found if one.kind == CONFIG_MAP)
+    return {one["metadata"]["name"]: {key: str(text) for key, text in (one.get("data") or {}).items()} for one in maps}
 
 
 def _named(found: list[_Placed], kind: str, model: type[Spec]) -> dict[str, Resource[Spec]]:
