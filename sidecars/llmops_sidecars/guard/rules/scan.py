@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import re2
@@ -31,13 +31,20 @@ class PatternSet:
 
     An empty pattern is in the set that occurs in every text: when it is not reported, the set ran out of memory, which
     RE2 does not say otherwise. All patterns are searched one by one then, as always when they are too large for a set.
+
+    Those named in `apart` have a set of their own: RE2 remembers combinations of what each pattern has seen so far,
+    and where there are more of them than fit into its memory, a pass takes many times as long.
     """
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
+    def __init__(self, patterns: Mapping[str, str], *, apart: Collection[str] = ()) -> None:
         """Compile; raises re2.error for a pattern that RE2 refuses."""
         self._names = list(patterns)
         self._patterns = [re2.compile(pattern, options()) for pattern in patterns.values()]
-        self._set = _compiled_set([*patterns.values(), ""])
+        self._sets = [
+            (_compiled_set([*(patterns[name] for name in group), ""]), [self._names.index(name) for name in group])
+            for group in ([name for name in patterns if (name in apart) is one] for one in (False, True))
+            if group
+        ]
 
     def places(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Name, start and end of every occurrence that is not empty, in characters."""
@@ -47,9 +54,11 @@ class PatternSet:
                     yield self._names[index], match.start(), match.end()
 
     def _occurring(self, text: str) -> list[int]:
-        witness = len(self._patterns)
-        found: list[int] = (self._set.Match(text) if self._set else None) or []
-        return sorted(found)[:-1] if witness in found else list(range(witness))
+        occurring: list[int] = []
+        for together, indexes in self._sets:
+            found: list[int] = (together.Match(text) if together else None) or []
+            occurring += [indexes[one] for one in sorted(found)[:-1]] if len(indexes) in found else indexes
+        return occurring
 
 
 def _compiled_set(patterns: list[str]) -> Any:

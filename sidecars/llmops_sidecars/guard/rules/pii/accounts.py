@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from llmops_sidecars.guard.rules.pii.checksums import luhn, mod_97
 from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
-
-CARD = r"\d(?:[ \-]?\d){12,}"
-"""A whole run of digits in groups: the card may be anywhere in it."""
 
 CARD_DIGITS = range(13, 20)
 """ISO/IEC 7812-1 allows up to 19; no issuer uses fewer than 13."""
@@ -48,7 +47,7 @@ IBAN_LENGTHS = {
 
 
 def cards(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The card numbers in a run of digit groups."""
+    """The card numbers in a run of digit groups: a card may be anywhere in it."""
     groups, found, index = groups_of(text, start, end), [], 0
     while index < len(groups):
         length = _card_groups(groups, index)
@@ -79,9 +78,18 @@ def _card_groups(groups: list[Group], index: int) -> int:
     sizes = tuple(len(group.digits) for group in taken)
     for layout in CARD_LAYOUTS:
         count = len(layout)
-        if sizes[:count] == layout and _is_card("".join(group.digits for group in taken[:count])):
+        if (
+            sizes[:count] == layout
+            and _is_tied(taken[:count])
+            and _is_card("".join(one.digits for one in taken[:count]))
+        ):
             return count
     return 0
+
+
+def _is_tied(groups: list[Group]) -> bool:
+    """Whether one character stands between each two."""
+    return all(second.start - first.end == 1 for first, second in pairwise(groups))
 
 
 def _is_card(digits: str) -> bool:

@@ -6,15 +6,13 @@ Plain runs of digits without + or a leading 0 are taken for other numbers, but b
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import pairwise
 
 from llmops_sidecars.contract import Country
 from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
 from llmops_sidecars.guard.rules.pii.telephony import CODES, TRUNK_ZERO, split_code
 from llmops_sidecars.guard.rules.pii.words import is_beside, listed, words_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
-
-CANDIDATE = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d){6,}"
-"""A whole run of digit groups: phone numbers, dates and others may follow each other in it."""
 
 INTERNATIONAL_DIGITS = range(8, 16)
 """ITU-T E.164: 15 at most, without the prefix."""
@@ -54,16 +52,17 @@ NONE: Found = (0, ())
 ANYWHERE = tuple(Country)
 
 
-def phones(text: str, start: int, end: int, countries: Collection[Country] = ()) -> list[tuple[int, int]]:
+def phones(text: str, start: int, stop: int, countries: Collection[Country] = ()) -> list[tuple[int, int]]:
     """The phone numbers in a run of digit groups: those of these countries, when there are any."""
-    groups, found, index, free = groups_of(text, start, end), [], 0, False
+    groups, found, index, free = groups_of(text, start, stop), [], 0, False
     while index < len(groups):
         taken = DATE_GROUPS if _is_date(text, groups, index) else 0
         free = free or not _is_tied(text, groups[index].start)
         if not taken and free:
             taken, origins = _phone_groups(text, start, groups, index)
             if taken and (not countries or not set(countries).isdisjoint(origins)):
-                found.append((_beginning(text, start, groups[index].start), groups[index + taken - 1].end))
+                end = groups[index + taken - 1].end
+                found.append((_beginning(text, start, groups[index].start, end), end))
         free = taken > 0
         index += taken or 1
     return found
@@ -82,9 +81,10 @@ def _phone_groups(text: str, start: int, groups: list[Group], index: int) -> Fou
     group = groups[index]
     if not starts_word(text, start if index == 0 and text[start] == "+" else group.start):
         return NONE
-    if index == 0 and text[start] == "+":
-        return _international(groups, 0, 0)
-    found = _national(text, groups, index)
+    plus = index == 0 and text[start] == "+"
+    if plus and text[start + 1] == " " and text[:start].rstrip(" ")[-1:].isalnum():
+        return NONE
+    found = _international(groups, 0, 0) if plus else _national(text, groups, index)
     if found[0] and ends_word(text, groups[index + found[0] - 1].end):
         return found
     return _local(text, groups) if index == 0 else NONE
@@ -98,8 +98,15 @@ def _national(text: str, groups: list[Group], index: int) -> Found:
     if group.digits.startswith("00"):
         return _international(groups, index, 2)
     if group.digits[0] == "0":
-        return _trunk(groups, index), TRUNK_ZERO
+        return (0 if _is_other(text, groups, index) else _trunk(groups, index)), TRUNK_ZERO
     return _layout(text, groups, index)
+
+
+def _is_other(text: str, groups: list[Group], index: int) -> bool:
+    """Whether it is an American postcode with its extension, or all digits in their order."""
+    taken = groups[index : index + 2]
+    postcode = [len(group.digits) for group in taken] == [5, 4] and text[taken[0].end : taken[1].start] == "-"
+    return postcode or groups[index].digits in "01234567890"
 
 
 def _local(text: str, groups: list[Group]) -> Found:
@@ -150,9 +157,20 @@ def _layout(text: str, groups: list[Group], index: int) -> Found:
         return (LONGEST_LAYOUT, CODES["1"]) if fits_all else NONE
     brackets = text[first.start - 1 : first.start] == "(" and text[first.end : first.end + 1] == ")"
     for layout, fits, code in LAYOUTS:
-        if sizes[: len(layout)] == layout and (brackets if fits is None else fits(taken)):
-            return len(layout), CODES[code]
+        count = len(layout)
+        if sizes[:count] == layout and (brackets if fits is None else fits(taken)):
+            return (count, CODES[code]) if brackets or _is_one(text, taken[:count]) else NONE
     return NONE
+
+
+def _is_one(text: str, groups: list[Group]) -> bool:
+    """Whether no row of numbers, nor numbers of several parts, only has groups of these sizes."""
+    between = {text[first.end : second.start] for first, second in pairwise(groups)}
+    if between == {".", "-"} or (between == {"-"} and len(groups) == 2):  # noqa: PLR2004 - a range of numbers
+        return False
+    before, after = text[max(groups[0].start - 2, 0) : groups[0].start], text[groups[-1].end : groups[-1].end + 2]
+    in_row = (before[:1].isdigit() and before[1:] == " ") or (after[:1] == " " and after[1:].isdigit())
+    return between != {" "} or not in_row
 
 
 def _north_american(groups: list[Group]) -> bool:
@@ -210,9 +228,10 @@ def _is_tied(text: str, start: int) -> bool:
     return before.endswith("/") or (len(before) > 1 and before[1] in ".,-" and before[0].isalnum())
 
 
-def _beginning(text: str, start: int, first: int) -> int:
-    """Where a number begins that has its first digits here: a + or a bracket belongs to it."""
-    while first > start and text[first - 1] in "+( ":
+def _beginning(text: str, start: int, first: int, end: int) -> int:
+    """Where a number begins that has its first digits here: a + belongs to it, and a bracket that it closes."""
+    leading = " +(" if ")" in text[first:end] else " +"
+    while first > start and text[first - 1] in leading:
         first -= 1
     while text[first] == " ":
         first += 1

@@ -113,11 +113,11 @@ FOLLOWING = re2.compile(
 MOST_FOLLOWING = 90
 """Characters of the rest."""
 
-UNSURE = re2.compile(rf"(?:{ENGLISH_OTHERS})\.?$|^(?:\d{{1,6}} Broadway$|Via )|^(?:19|20)\d\d ", options())
+UNSURE = re2.compile(rf"(?:{ENGLISH_OTHERS})\.?$|^(?:\d{{1,6}} Broadway$|Via )|^(?:19|20)\d\d[ ,\-]", options())
 """Streets that are easily something else: they count at the end of a phrase, or with the rest of an address."""
 
 NEEDING = re2.compile(
-    rf"(?i:{GERMANIC_OTHERS}) \d[^ ]*(?: ?[A-Za-z])?$|^(?:{GERMAN_PREPOSITIONS}) |^(?:19|20)\d\d ", options()
+    rf"(?i:{GERMANIC_OTHERS}) \d[^ ]*(?: ?[A-Za-z])?$|^(?:{GERMAN_PREPOSITIONS}) |^(?:19|20)\d\d[ ,\-]", options()
 )
 """Streets that count with the rest of an address only."""
 

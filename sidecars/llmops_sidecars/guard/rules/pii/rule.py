@@ -7,11 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+import re2
+
 from llmops_sidecars.contract import Action, Country, PiiEntity, PiiRule
 from llmops_sidecars.guard.rules.finding import Check, Finding, Tail
 from llmops_sidecars.guard.rules.pii import accounts, ages, crypto, dates, internet, national, phones, postal
 from llmops_sidecars.guard.rules.pii.generalise import generalised
-from llmops_sidecars.guard.rules.scan import PatternSet
+from llmops_sidecars.guard.rules.pii.groups import RUN
+from llmops_sidecars.guard.rules.scan import PatternSet, options
 
 RULE = "pii"
 
@@ -32,8 +35,15 @@ LABELS = {
 CONTEXT = 96
 """Characters before new text: a word of birth, its reach, and the beginning of a number behind it."""
 
-COSTLY = {PiiEntity.CRYPTO_ADDRESS: 64}
-"""How many candidates of a kind are checked in one text; what is more counts unchecked, so that checks stay cheap."""
+COSTLY = {"crypto": 64}
+"""How many candidates of a name are checked in one text; what is more counts unchecked, so that checks stay cheap."""
+
+YEARS = re2.compile(r"(?:19|20)\d\d-(?:(?:19|20)\d\d|[01]\d-[0-3]\d)", options())
+LONGEST_YEARS = 10
+"""Characters of two years or of a date, which are the most usual runs of digits and no number of anybody's."""
+
+WORDY = frozenset((PiiEntity.EMAIL, PiiEntity.DATE_OF_BIRTH, PiiEntity.POSTAL_ADDRESS, PiiEntity.AGE))
+"""Kinds that letters are a part of: their patterns are in step with words, the others' with digits."""
 
 TAILS = {
     PiiEntity.DATE_OF_BIRTH: dates.tail,
@@ -43,13 +53,15 @@ TAILS = {
 """Where one of a kind that has words in it may begin, at the end of a text."""
 
 
+Places = Callable[[str, int, int], list[tuple[int, int]]]
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """What may be of a kind: a pattern, and the check that tells which places in a match are."""
+    """What may be of some kinds: a pattern, and for each kind the check that tells which places in a match are."""
 
-    entity: PiiEntity
     pattern: str
-    check: Callable[[str, int, int], list[tuple[int, int]]]
+    checks: Mapping[PiiEntity, Places]
 
 
 def make(rule: PiiRule) -> Check:
@@ -57,14 +69,16 @@ def make(rule: PiiRule) -> Check:
     candidates, patterns = _prepared(frozenset(rule.entities), frozenset(rule.countries))
 
     def find(text: str) -> list[Finding]:
-        found, seen = [], Counter[PiiEntity]()
+        found, seen = [], Counter[str]()
         for name, start, end in patterns.places(text):
-            one = candidates[name]
-            seen[one.entity] += 1
-            unchecked = seen[one.entity] > COSTLY.get(one.entity, len(text))
-            for first, last in [(start, end)] if unchecked else one.check(text, start, end):
-                label = _label(rule, one.entity, text[first:last])
-                found.append(Finding(first, last, RULE, one.entity.value, label, rule.action, rule.unmask))
+            if end - start <= LONGEST_YEARS and YEARS.fullmatch(text[start:end]):
+                continue
+            seen[name] += 1
+            unchecked = seen[name] > COSTLY.get(name, len(text))
+            for entity, check in candidates[name].checks.items():
+                for first, last in [(start, end)] if unchecked else check(text, start, end):
+                    label = _label(rule, entity, text[first:last])
+                    found.append(Finding(first, last, RULE, entity.value, label, rule.action, rule.unmask))
         return found
 
     return Check(RULE, find, context=CONTEXT, tail=_tail(rule))
@@ -75,29 +89,36 @@ def _prepared(
     entities: frozenset[PiiEntity], countries: frozenset[Country]
 ) -> tuple[Mapping[str, Candidate], PatternSet]:
     """What does not depend on the action, kept: to compile the patterns takes a twentieth of a second."""
-    candidates = {name: one for name, one in _candidates(countries).items() if one.entity in entities}
-    return candidates, PatternSet({name: one.pattern for name, one in candidates.items()})
+    chosen = {name: _narrowed(one, entities) for name, one in _candidates(countries).items()}
+    candidates = {name: one for name, one in chosen.items() if one.checks}
+    apart = [name for name, one in candidates.items() if one.checks.keys() <= WORDY]
+    return candidates, PatternSet({name: one.pattern for name, one in candidates.items()}, apart=apart)
+
+
+def _narrowed(candidate: Candidate, entities: frozenset[PiiEntity]) -> Candidate:
+    checks = {entity: check for entity, check in candidate.checks.items() if entity in entities}
+    return Candidate(candidate.pattern, checks)
 
 
 def _candidates(countries: Collection[Country]) -> dict[str, Candidate]:
     """All there are, by a name."""
-    numbers = partial(phones.phones, countries=countries)
-    single = (
-        Candidate(PiiEntity.EMAIL, internet.EMAIL, internet.emails),
-        Candidate(PiiEntity.PHONE, phones.CANDIDATE, numbers),
-        Candidate(PiiEntity.CREDIT_CARD, accounts.CARD, accounts.cards),
-        Candidate(PiiEntity.IBAN, accounts.IBAN, accounts.ibans),
-        Candidate(PiiEntity.IP_ADDRESS, internet.IP, internet.ips),
-        Candidate(PiiEntity.MAC_ADDRESS, internet.MAC, internet.macs),
-        Candidate(PiiEntity.CRYPTO_ADDRESS, crypto.ADDRESS, crypto.crypto_addresses),
-        Candidate(PiiEntity.DATE_OF_BIRTH, dates.BIRTH, dates.births),
-        Candidate(PiiEntity.AGE, ages.AGE, ages.ages),
-    )
-    ids = national.candidates(countries)
+    numbers: dict[PiiEntity, Places] = {
+        PiiEntity.PHONE: partial(phones.phones, countries=countries),
+        PiiEntity.CREDIT_CARD: accounts.cards,
+        PiiEntity.NATIONAL_ID: national.numbers(countries),
+    }
+    ids = national.letters(countries)
     return {
-        **{one.entity.value: one for one in single},
-        **{name: Candidate(PiiEntity.POSTAL_ADDRESS, one, postal.addresses) for name, one in postal.PATTERNS.items()},
-        **{name: Candidate(PiiEntity.NATIONAL_ID, pattern, check) for name, (pattern, check) in ids.items()},
+        "numbers": Candidate(RUN, numbers),
+        "e-mail": Candidate(internet.EMAIL, {PiiEntity.EMAIL: internet.emails}),
+        "account": Candidate(accounts.IBAN, {PiiEntity.IBAN: accounts.ibans}),
+        "ip": Candidate(internet.IP, {PiiEntity.IP_ADDRESS: internet.ips}),
+        "mac": Candidate(internet.MAC, {PiiEntity.MAC_ADDRESS: internet.macs}),
+        "crypto": Candidate(crypto.ADDRESS, {PiiEntity.CRYPTO_ADDRESS: crypto.crypto_addresses}),
+        "birth": Candidate(dates.BIRTH, {PiiEntity.DATE_OF_BIRTH: dates.births}),
+        "age": Candidate(ages.AGE, {PiiEntity.AGE: ages.ages}),
+        **{name: Candidate(one, {PiiEntity.POSTAL_ADDRESS: postal.addresses}) for name, one in postal.PATTERNS.items()},
+        **{name: Candidate(pattern, {PiiEntity.NATIONAL_ID: check}) for name, (pattern, check) in ids.items()},
     }
 
 

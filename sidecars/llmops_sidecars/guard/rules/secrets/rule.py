@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+import re2
+
 from llmops_sidecars.contract import SecretsRule
 from llmops_sidecars.guard.rules.finding import Check, Finding
-from llmops_sidecars.guard.rules.scan import PatternSet, starts_word
+from llmops_sidecars.guard.rules.scan import PatternSet, options, starts_word
 from llmops_sidecars.guard.rules.secrets import assigned
-from llmops_sidecars.guard.rules.secrets.shapes import SHAPES
+from llmops_sidecars.guard.rules.secrets.shapes import BEFORE, MOST_BEFORE, SHAPES
 
 RULE = "secrets"
 LABEL = "[SECRET]"
@@ -23,7 +25,7 @@ LEAST_DIFFERENT = 5
 NAMED_AFTERWARDS = ("$", "<", "{", "[", "%", "*")
 """What a password in an example begins with that is filled in later."""
 
-Places = Callable[[str, int, int], list[tuple[int, int]]]
+Places = Callable[[str, str, int, int], list[tuple[int, int]]]
 
 
 def make(rule: SecretsRule) -> Check:
@@ -34,10 +36,13 @@ def make(rule: SecretsRule) -> Check:
         return [
             Finding(first, last, RULE, name, LABEL, rule.action)
             for name, start, end in patterns.places(text)
-            for first, last in CHECKS.get(name, _shaped)(text, start, end)
+            for first, last in CHECKS.get(name, _shaped)(name, text, start, end)
         ]
 
     return Check(RULE, find, context=CONTEXT)
+
+
+_BEFORE = {key: re2.compile(pattern, options()) for key, pattern in BEFORE.items()}
 
 
 @lru_cache(maxsize=1)
@@ -45,23 +50,29 @@ def _patterns() -> PatternSet:
     return PatternSet({**SHAPES, "password": assigned.PASSWORD, "high entropy": assigned.KEY})
 
 
-def _shaped(text: str, start: int, end: int) -> list[tuple[int, int]]:
+def _shaped(name: str, text: str, start: int, end: int) -> list[tuple[int, int]]:
     """A key that does not begin within a word, and is not a row of the same character."""
+    before = _BEFORE.get((name, text[start]))
+    if before is not None:
+        found = before.search(text[max(start - MOST_BEFORE, 0) : start])
+        if found is None:
+            return []
+        start -= len(found.group())
     whole = text[start] in "-?&" or starts_word(text, start)
     return [(start, end)] if whole and len(set(text[start:end])) > LEAST_DIFFERENT else []
 
 
-def _with_digits(text: str, start: int, end: int) -> list[tuple[int, int]]:
+def _with_digits(name: str, text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Keys have digits, which names in lower case with hyphens have not."""
-    return _shaped(text, start, end) if any(map(str.isdigit, text[start:end])) else []
+    return _shaped(name, text, start, end) if any(map(str.isdigit, text[start:end])) else []
 
 
-def _connection(text: str, start: int, end: int) -> list[tuple[int, int]]:
+def _connection(name: str, text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The password in a URL: all else in it may be needed; a place-holder is none."""
-    host = text.index("://", start) + 3
-    first, last = text.index(":", host) + 1, end - 1
-    filled_in = text[first:last].startswith(NAMED_AFTERWARDS)
-    return [(first, last)] if starts_word(text, start) and not filled_in else []
+    if not _shaped(name, text, start, end):
+        return []
+    first, last = text.index(":", start + 3) + 1, end - 1
+    return [] if text[first:last].startswith(NAMED_AFTERWARDS) else [(first, last)]
 
 
 CHECKS: Mapping[str, Places] = {
@@ -69,7 +80,7 @@ CHECKS: Mapping[str, Places] = {
     "discord": _with_digits,
     "vault": _with_digits,
     "connection": _connection,
-    "password": assigned.password,
-    "high entropy": assigned.key,
+    "password": lambda _, text, start, end: assigned.password(text, start, end),
+    "high entropy": lambda _, text, start, end: assigned.key(text, start, end),
 }
 """How a match is looked at, where its shape alone says too little."""

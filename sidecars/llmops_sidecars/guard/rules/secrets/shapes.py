@@ -1,4 +1,8 @@
-"""Shapes of secrets: what a maker puts before a key so that it can be found, and how long the key is."""
+"""Shapes of secrets: what a maker puts before a key so that it can be found, and how long the key is.
+
+A pattern begins with what is told from other texts, and not with a row of any letters: those before it are looked at
+when it occurs (BEFORE). Patterns that may begin anywhere make a pass over a text many times as long.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ SHAPES = {
     "google": r"AIza[A-Za-z0-9_\-]{35}|ya29\.[A-Za-z0-9_\-]{20,}|GOCSPX-[A-Za-z0-9_\-]{28}|1//0[A-Za-z0-9_\-]{40,}",
     "azure": (
         r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,88}={0,2}|[?&]sig=(?:[A-Za-z0-9+/]|%[0-9A-Fa-f]{2}){40,}={0,2}"
-        r"|[A-Za-z0-9_~.\-]{3}8Q~[A-Za-z0-9_~.\-]{31,34}"
+        r"|8Q~[A-Za-z0-9_~.\-]{31,34}"
     ),
     "alibaba": r"LTAI[A-Za-z0-9]{16,20}",
     "tencent": r"AKID[A-Za-z0-9]{32}",
@@ -47,7 +51,7 @@ SHAPES = {
     "postman": r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}",
     # infrastructure
     "vault": r"hv[sbr]\.[A-Za-z0-9_\-]{24,}",
-    "terraform": r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-=]{60,}",
+    "terraform": r"\.atlasv1\.[A-Za-z0-9_\-=]{60,}",
     "pulumi": r"pul-[a-f0-9]{40}",
     "doppler": r"dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9_\-.]{40,}",
     "tailscale": r"tskey-(?:auth|api|client)-[A-Za-z0-9]+-[A-Za-z0-9]{20,}",
@@ -62,7 +66,7 @@ SHAPES = {
         r"|https://hooks\.slack\.com/(?:services|workflows)/T[A-Za-z0-9/]{20,}"
     ),
     "discord": (
-        r"[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,40}"
+        r"\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,40}"
         r"|https://(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[A-Za-z0-9_\-]{60,}"
     ),
     "telegram": r"\d{8,10}:AA[A-Za-z0-9_\-]{33}",
@@ -91,5 +95,15 @@ SHAPES = {
         r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
         r"(?s:.*?)(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|\z)"
     ),
-    "connection": r"[a-zA-Z][a-zA-Z0-9+.\-]{1,20}://[^\s:/@]{0,64}:[^\s/@]{1,128}@",
+    "connection": r"://[^\s:/@]{0,64}:[^\s/@]{1,128}@",
 }
+
+BEFORE = {
+    ("terraform", "."): r"[A-Za-z0-9]{14}$",
+    ("discord", "."): r"[MNO][A-Za-z0-9_\-]{23,27}$",
+    ("azure", "8"): r"[A-Za-z0-9_~.\-]{3}$",
+    ("connection", ":"): r"[a-zA-Z][a-zA-Z0-9+.\-]{1,20}$",
+}
+"""What has to stand before a match, by its name and first character."""
+
+MOST_BEFORE = 28

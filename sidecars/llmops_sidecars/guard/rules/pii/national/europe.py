@@ -215,7 +215,7 @@ IDS = (
     Numeric(
         Country.SE,
         _swedish,
-        ("999999-9999", "99999999-9999", "999999+9999"),
+        ("999999-9999", "99999999-9999"),
         (TEN, "999999999999", "999999 9999", "99999999 9999"),
         ("personnummer", "personnr", "pnr", "samordningsnummer", "personal number", "personal identity"),
     ),

@@ -28,9 +28,13 @@ class Numeric:
 
 @dataclass(frozen=True)
 class Lettered:
-    """An id with letters in it, as a pattern; with `words`, it counts beside one of them only."""
+    """An id with letters in it, as a pattern; with `words`, it counts beside one of them only.
+
+    `before`: what the id has before the pattern, where that could be any word: to look for it everywhere takes long.
+    """
 
     country: Country
     pattern: str
     valid: Valid
     words: tuple[str, ...] = ()
+    before: str = ""

@@ -6,22 +6,24 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import re2
+
 from llmops_sidecars.contract import Country
 from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
 from llmops_sidecars.guard.rules.pii.national import europe, lettered, world
 from llmops_sidecars.guard.rules.pii.national.model import Lettered, Numeric, Valid
 from llmops_sidecars.guard.rules.pii.words import is_beside, words_of
-from llmops_sidecars.guard.rules.scan import ends_word, starts_word
+from llmops_sidecars.guard.rules.scan import ends_word, options, starts_word
 
 Check = Callable[[str, int, int], list[tuple[int, int]]]
-
-NUMBER = r"\d(?:[ .\-/+]?\d){7,}"
-"""A whole run of digits in groups, of which an id may be a part."""
 
 NUMERIC: tuple[Numeric, ...] = (*europe.IDS, *world.IDS)
 LETTERED: tuple[Lettered, ...] = lettered.IDS
 
 MOST_GROUPS = 7
+MOST_BEFORE = 8
+"""Characters of what an id may have before its pattern."""
+
 SHAPE = str.maketrans("012345678", "9" * 9)
 SEPARATORS = str.maketrans("", "", " .-/+()")
 
@@ -39,14 +41,17 @@ ANY_COUNTRY = (
 """Words for ids of any country."""
 
 
-def candidates(countries: Collection[Country]) -> dict[str, tuple[str, Check]]:
-    """What to look for, by a name: a pattern, and the check that tells which places in a match are ids."""
-    numeric = [one for one in NUMERIC if not countries or one.country in countries]
-    found: dict[str, tuple[str, Check]] = {"number": (NUMBER, _numbers(numeric))} if numeric else {}
-    for place, one in enumerate(LETTERED):
-        if not countries or one.country in countries:
-            found[f"{one.country}{place}"] = (one.pattern, _letters(one))
-    return found
+def numbers(countries: Collection[Country]) -> Check:
+    """The check that tells which places in a run of digits are ids of these countries; of all, when there are none."""
+    return _numbers([one for one in NUMERIC if not countries or one.country in countries])
+
+
+def letters(countries: Collection[Country]) -> dict[str, tuple[str, Check]]:
+    """Ids with letters, by a name: a pattern, and the check that tells which places in a match are ids."""
+    chosen = {f"id of {one.country} {place}": one for place, one in enumerate(LETTERED)}
+    return {
+        name: (one.pattern, _letters(one)) for name, one in chosen.items() if not countries or one.country in countries
+    }
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,16 @@ def _counts(text: str, start: int, end: int, words: Any) -> bool:
 
 def _letters(one: Lettered) -> Check:
     words = words_of((*one.words, *ANY_COUNTRY)) if one.words else None
+    before = re2.compile(f"{one.before}$", options())
 
     def check(text: str, start: int, end: int) -> list[tuple[int, int]]:
+        led = before.search(text[max(start - MOST_BEFORE, 0) : start])
+        if led is None:
+            return []
+        start -= len(led.group())
         said = text[start:end]
         number = said.upper() if one.country is Country.FI else said.upper().translate(SEPARATORS)
-        if not (said.isascii() and starts_word(text, start) and ends_word(text, end) and one.valid(number)):
+        if not (said.isascii() and _stands_apart(text, start, end) and one.valid(number)):
             return []
         return [(start, end)] if words is None or is_beside(text, start, words) else []
 
