@@ -275,6 +275,17 @@ def test_without_rules_nothing_is_held() -> None:
     assert Window(Rules(), HELD).push("jane@example.com", 0.0).text == "jane@example.com"
 
 
+LONG = " ".join(f"word{number}" for number in range(20))
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+def test_a_phrase_longer_than_the_bound_is_held_whole(rate: float) -> None:
+    chosen = rules(PhrasesRule(phrases=(LONG,), action=Action.MASK))
+    assert len(LONG) > HURRIED.hold_back_characters + LEAST_TAIL
+    for pieces in splits(f"So: {LONG.upper()}, yes."):
+        assert text_of(releases(pieces, chosen, HURRIED, rate)) == "So: [PHRASE], yes.", pieces
+
+
 def test_words_of_an_author_that_come_in_time_are_seen_as_one() -> None:
     chosen = rules(PatternsRule((Pattern("project", r"(?i)project\s+x", Action.MASK),)))
     assert text_of(releases(["The project", " ", "x is", " on"], chosen)) == "The [PATTERN:project] is on"

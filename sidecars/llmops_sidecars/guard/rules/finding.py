@@ -69,8 +69,8 @@ class Check:
     """A rule made for use; what it does not need stays as it is.
 
     `bind` replaces `find` for each request. `whole`: `find` makes sense of a whole answer only. `context`: how many
-    characters before new text `find` wants to see on a stream. `tail`: what more than a word, a number or an account
-    `find` may find only when it has come whole.
+    characters before new text `find` wants to see on a stream, and may have held of a tail. `tail`: what more than a
+    word, a number or an account `find` may find only when it has come whole.
     """
 
     rule: str

@@ -20,7 +20,8 @@ from llmops_sidecars.guard.rules.scan import ends_word, joins, plain, starts_wor
 
 RULE = "phrases"
 
-CONTEXT = 64
+LEAST_CONTEXT = 64
+"""Characters before new text that are seen at least; as many as the longest phrase has, when it has more."""
 
 BEGINNING = 3
 """Characters by which most places where no phrase begins are told."""
@@ -30,17 +31,7 @@ _STARTS = re.compile(r"\b\w|[^\x00-\x7f]|[^\w\s]")
 """Where a phrase may begin that has to be whole words: at a word, at a letter of a script without spaces, at a sign."""
 
 
-class _Lower(dict[int, str]):
-    """Filled as characters are met: small letters where that is one character, white space as a space."""
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        lower = next((one for one in (character.casefold(), character.lower()) if len(one) == 1), character)
-        self[code] = result = " " if character.isspace() else lower
-        return result
-
-
-_LOWER = _Lower()
+_WHITE = "\n\t\r\v\f\x85\u2028\u2029"
 
 
 @dataclass(frozen=True)
@@ -70,16 +61,26 @@ def make(rule: PhrasesRule) -> Check:
                 first, last = normal.place(start), normal.place(end - 1) + 1
                 yield Finding(first, last, RULE, rule.name, label, rule.action)
 
-    return Check(RULE, find, context=CONTEXT, tail=_tail(phrases, whole_words=rule.whole_words))
+    context = max(LEAST_CONTEXT, *map(len, phrases))
+    return Check(RULE, find, context=context, tail=_tail(phrases, whole_words=rule.whole_words))
 
 
 def normalised(text: str) -> Normal:
     """The text as it is compared."""
-    if text.isascii():
-        lower = text.lower().replace("\n", " ").replace("\t", " ").replace("\r", " ")
-    else:
-        lower = text.translate(_LOWER)
+    lower = _lower(text)
+    for white in _WHITE if not lower.isascii() else _WHITE[:5]:
+        lower = lower.replace(white, " ")
     return _collapsed(lower) if "  " in lower else Normal(lower)
+
+
+def _lower(text: str) -> str:
+    """Small letters, character by character; a sigma is the same at a word's end."""
+    if text.isascii():
+        return text.lower()
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
+    return lower.replace("ς", "σ")
 
 
 def _collapsed(text: str) -> Normal:

@@ -114,7 +114,23 @@ def plain(text: str) -> str:
     Compatibility forms (full-width digits, styled letters) become what they stand for (NFKC, where that is one
     character), all dashes a hyphen, all spaces within a line a space.
     """
-    return text if text.isascii() else text.translate(_PLAIN)
+    if text.isascii():
+        return text
+    return replaced(text, {one: simple for one in beyond_ascii(text) if (simple := _PLAIN[ord(one)]) != one})
+
+
+def beyond_ascii(text: str) -> set[str]:
+    """The characters of a text that are not ASCII, each once: in most texts a few."""
+    return set(text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass"))
+
+
+def replaced(text: str, by: Mapping[str, str]) -> str:
+    """The text with some characters replaced by others."""
+    if len(by) > MANY:
+        return text.translate({ord(one): other for one, other in by.items()})
+    for one, other in by.items():
+        text = text.replace(one, other)
+    return text
 
 
 class _Plain(dict[int, str]):
@@ -136,3 +152,7 @@ def _plain_character(character: str) -> str:
 
 
 _PLAIN = _Plain()
+_ASCII = bytes(range(128))
+
+MANY = 12
+"""Characters to replace from which on one pass over the text is faster than one for each."""
