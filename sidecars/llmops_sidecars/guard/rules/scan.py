@@ -41,7 +41,7 @@ class PatternSet:
         self._names = list(patterns)
         self._patterns = [re2.compile(pattern, options()) for pattern in patterns.values()]
         self._sets = [
-            (_compiled_set([*(patterns[name] for name in group), ""]), [self._names.index(name) for name in group])
+            (_compiled_set([patterns[name] for name in group]), [self._names.index(name) for name in group])
             for group in ([name for name in patterns if (name in apart) is one] for one in (False, True))
             if group
         ]
@@ -62,9 +62,11 @@ class PatternSet:
 
 
 def _compiled_set(patterns: list[str]) -> Any:
-    """The set, or None when the patterns are too large together."""
+    """The set with its witness; None for one pattern, which is faster alone, and for those too large together."""
+    if len(patterns) == 1:
+        return None
     together = re2.Set.SearchSet(options())
-    for pattern in patterns:
+    for pattern in (*patterns, ""):
         together.Add(pattern)
     try:
         together.Compile()
