@@ -11,8 +11,8 @@ has been found: that is held until it has ended, since its mask is all that will
 is not certain yet: a card number may turn out to be a longer number. Masks are put in before release. After a block
 nothing leaves any more.
 
-Text is looked at in steps, not with every token: once a bound is reached, as much leaves as leaves room for a quarter
-of it again. So an author's pattern of several words is seen whole as long as the words come within three quarters of
+Text is looked at in steps, not with every token: once a bound is reached, as much leaves as leaves room for a tenth
+of it again. So an author's pattern of several words is seen whole as long as the words come within nine tenths of
 `hold_back_seconds` and `hold_back_characters`: the first ones are released then, without what follows.
 """
 
@@ -37,7 +37,7 @@ CONTEXT = 64
 LEAST_TAIL = 64
 """Characters of a tail that are held even when fewer would be: a phone number, an account, most addresses."""
 
-ROOM = 0.25
+ROOM = 0.1
 """The share of a bound that is free again after a step."""
 
 MOST_HELD = 8192
