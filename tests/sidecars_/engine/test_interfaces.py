@@ -96,6 +96,11 @@ def test_what_a_client_says_is_passed_on(
     assert tensors(interface, **fields) == expected
 
 
+@pytest.mark.parametrize("interface", TritonInterface)
+def test_an_empty_list_of_stop_words_is_none(interface: TritonInterface) -> None:
+    assert not {name for name in tensors(interface, stop=()) if "stop" in name}
+
+
 def test_tensors_have_the_types_of_the_llmapi_model() -> None:
     request = generate("Hi", temperature=1.0, seed=1, stop=("a", "b"))
     found = INTERFACES[LLMAPI].inputs(request)

@@ -15,6 +15,9 @@ from llmops_sidecars.engine.interfaces.interface import Interface, require_plain
 from llmops_sidecars.engine.prompt import prompt_text
 from llmops_sidecars.engine.tensors import Datatype, Input
 
+OLDER_NAMES = {"seed": "random_seed"}
+"""What inputs were called until early 2025."""
+
 GENERATING_MODEL = "tensorrt_llm"
 """What NVIDIA's repositories call the step that generates."""
 
@@ -24,12 +27,12 @@ def inputs(request: GenerateRequest) -> tuple[Input, ...]:
     chat = request.chat
     require_plain_text(chat)
     optional = (
-        Input("temperature", Datatype.FLOAT, chat.temperature or 0.0, "temperature"),
-        Input("top_p", Datatype.FLOAT, chat.top_p or 1.0, "top_p"),
-        Input("frequency_penalty", Datatype.FLOAT, chat.frequency_penalty or 0.0, "frequency_penalty"),
-        Input("presence_penalty", Datatype.FLOAT, chat.presence_penalty or 0.0, "presence_penalty"),
-        Input("seed", Datatype.UNSIGNED, (chat.seed or 0) % 2**64, "seed", older="random_seed"),
-        Input("stop_words", Datatype.TEXT, chat.stop_words, "stop"),
+        ("temperature", Datatype.FLOAT, chat.temperature, "temperature"),
+        ("top_p", Datatype.FLOAT, chat.top_p, "top_p"),
+        ("frequency_penalty", Datatype.FLOAT, chat.frequency_penalty, "frequency_penalty"),
+        ("presence_penalty", Datatype.FLOAT, chat.presence_penalty, "presence_penalty"),
+        ("seed", Datatype.UNSIGNED, None if chat.seed is None else chat.seed % 2**64, "seed"),
+        ("stop_words", Datatype.TEXT, chat.stop_words or None, "stop"),
     )
     return (
         Input("text_input", Datatype.TEXT, prompt_text(chat.messages)),
@@ -38,7 +41,11 @@ def inputs(request: GenerateRequest) -> tuple[Input, ...]:
         Input("exclude_input_in_output", Datatype.BOOLEAN, True, extra=True),
         Input("return_num_input_tokens", Datatype.BOOLEAN, True, extra=True),
         Input("return_num_output_tokens", Datatype.BOOLEAN, True, extra=True),
-        *(one for one in optional if getattr(chat, str(one.field)) is not None),
+        *(
+            Input(name, kind, value, field, older=OLDER_NAMES.get(name))
+            for name, kind, value, field in optional
+            if value is not None
+        ),
     )
 
 
