@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 
 from llmops_sidecars.contract import TritonGrpcEngine, TritonHttpEngine, TritonLayout
-from llmops_sidecars.engine.answer import Answer
+from llmops_sidecars.engine.answer import Answer, Response
 from llmops_sidecars.engine.choices import side_by_side
 from llmops_sidecars.engine.driver import (
     DEFAULT_OUTPUT_TOKENS,
@@ -23,14 +24,18 @@ from llmops_sidecars.engine.driver import (
 )
 from llmops_sidecars.engine.interfaces import INTERFACES
 from llmops_sidecars.engine.interfaces.interface import FINISH_REASON
+from llmops_sidecars.engine.lingering import Lingering
 from llmops_sidecars.engine.tensors import Datatype, Input, Signature
 from llmops_sidecars.engine.transport import Call, Transport
 from llmops_sidecars.openai.embeddings import EmbeddingsRequest
 from llmops_sidecars.openai.errors import ApiError, engine_failed, no_embeddings, unsupported
 from llmops_sidecars.proxy.asgi import cancel
+from llmops_sidecars.proxy.deadline import Deadline
 
 VECTORS_AT_ONCE = 16
 """Of one request with many texts, so that it leaves Triton room for others."""
+
+SERVER_ERROR = 500
 
 STOP_SECONDS = 2.0
 """How long a stop request may take; Triton answers it at once."""
@@ -56,7 +61,7 @@ class TritonDriver:
         if settings.layout is not None:
             self._cumulative = settings.layout is TritonLayout.CUMULATIVE
         self._signatures: dict[str, Signature] = {}
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._lingering = Lingering()
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
         """Stream the answer to a request."""
@@ -69,18 +74,20 @@ class TritonDriver:
             raise no_embeddings()
         if wanted.dimensions is not None:
             raise unsupported("dimensions", "dimensions: choosing the length of vectors")
-        model, width = await self._signature(settings.model), asyncio.Semaphore(VECTORS_AT_ONCE)
+        texts, width = _texts(wanted), asyncio.Semaphore(VECTORS_AT_ONCE)
+        with self._learning():
+            model = await self._signature(settings.model)
 
-        async def vector(text: str) -> tuple[float, ...]:
-            async with width:
-                one = Input(settings.input, Datatype.TEXT, text)
-                return await self._transport.numbers(Call(model, request.id, model.fit([one])), settings.output)
+            async def vector(text: str) -> tuple[float, ...]:
+                async with width:
+                    one = Input(settings.input, Datatype.TEXT, text)
+                    return await self._transport.numbers(Call(model, request.id, model.fit([one])), settings.output)
 
-        asking = [asyncio.ensure_future(vector(text)) for text in _texts(wanted)]
-        try:
-            return Vectors(tuple(await asyncio.gather(*asking)))
-        finally:
-            await cancel(*asking)
+            asking = [asyncio.ensure_future(vector(text)) for text in texts]
+            try:
+                return Vectors(tuple(await asyncio.gather(*asking)))
+            finally:
+                await cancel(*asking)
 
     async def probe(self) -> None:
         """Generate one token."""
@@ -88,39 +95,37 @@ class TritonDriver:
 
     async def close(self) -> None:
         """Close all connections, once what was to be stopped has been."""
-        await asyncio.gather(*self._stopping)
+        await self._lingering.close()
         self._signatures.clear()
         await self._transport.close()
 
     async def _one(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
-        """The pieces of one choice. A failure may mean another model, of which nothing is known yet."""
+        """The pieces of one choice."""
         wanted = self._interface.inputs(request)
-        try:
+        with self._learning():
             model = await self._signature(self._settings.model)
             call = Call(model, self._name(request), model.fit(wanted))
             async with contextlib.aclosing(self._pieces(call, self._answer(request, model))) as pieces:
                 async for piece in pieces:
                     yield piece
-        except (ApiError, EngineUnavailableError):
-            self._signatures.clear()
-            raise
 
     async def _pieces(self, call: Call, answer: Answer) -> AsyncGenerator[Piece]:
-        responses, begun, ended = self._transport.responses(call), False, False
-        try:
-            async with contextlib.aclosing(responses):
-                async for response in responses:
-                    piece, begun = answer.piece(response), True
-                    if piece.finish_reason is not None:
-                        ended = True
-                        await settle(responses)
-                    yield piece
-            if not ended:
-                ended = True
-                yield _last(answer, begun=begun)
-        finally:
-            if not ended:
-                self._stop(call.id)
+        begun = ended = False
+        async with contextlib.aclosing(self._responses(call)) as responses:
+            async for response in responses:
+                piece, begun = answer.piece(response), True
+                if piece.finish_reason is not None:
+                    ended = True
+                    await settle(responses)
+                yield piece
+        if not ended:
+            yield _last(answer, begun=begun)
+
+    def _responses(self, call: Call) -> AsyncGenerator[Response]:
+        responses, stopped_by = self._transport.responses(call), self._interface.stopped_by
+        if stopped_by is None or stopped_by == self._settings.model:
+            return responses
+        return self._lingering.responses(responses, partial(self._stop, stopped_by, call.id))
 
     def _answer(self, request: GenerateRequest, model: Signature) -> Answer:
         return Answer(
@@ -134,23 +139,25 @@ class TritonDriver:
         """The call's id: one of its own where a stop request names it, or it would stop others of the same id too."""
         return uuid.uuid4().hex if self._interface.stopped_by else request.id
 
+    @contextlib.contextmanager
+    def _learning(self) -> Iterator[None]:
+        """A failure of Triton's may mean that it has other models now: what was known of them is forgotten."""
+        try:
+            yield
+        except (ApiError, EngineUnavailableError) as failure:
+            if isinstance(failure, EngineUnavailableError) or failure.status >= SERVER_ERROR:
+                self._signatures.clear()
+            raise
+
     async def _signature(self, model: str) -> Signature:
         if model not in self._signatures:
             self._signatures[model] = await self._transport.signature(model)
         return self._signatures[model]
 
-    def _stop(self, name: str) -> None:
-        """Have a generation ended that does not end with its request."""
-        if self._interface.stopped_by in {None, self._settings.model}:
-            return
-        task = asyncio.create_task(self._send_stop(str(self._interface.stopped_by), name))
-        self._stopping.add(task)
-        task.add_done_callback(self._stopping.discard)
-
-    async def _send_stop(self, model: str, name: str) -> None:
-        """A stop request; what it is answered with is always an error."""
+    async def _stop(self, model: str, name: str) -> bool:
+        """Send a stop request, which is always answered with an error; False when no such model can be asked."""
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            with Deadline(STOP_SECONDS):
                 signature = await self._signature(model)
                 responses = self._transport.responses(Call(signature, name, signature.fit(_STOP)))
                 async with contextlib.aclosing(responses):
@@ -158,6 +165,7 @@ class TritonDriver:
                         pass
         except (ApiError, EngineUnavailableError, TimeoutError) as answer:
             _log.info("a generation was asked to stop", extra={"answer": type(answer).__name__})
+        return model in self._signatures
 
 
 def _last(answer: Answer, *, begun: bool) -> Piece:

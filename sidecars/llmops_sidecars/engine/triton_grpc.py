@@ -1,7 +1,8 @@
 """Triton over gRPC: one bidirectional stream per request, so that a cancellation ends that request and nothing else.
 
 The protocol's messages are made and read here: tritonclient's asynchronous client cannot ask for an empty final
-response, and takes each text through numpy.
+response, and takes each text through numpy. Errors come inside responses: the header `triton_grpc_error` makes statuses
+of them, but Triton 2.51 has crashed (SIGSEGV) when a connection was closed right after such an error.
 """
 
 from __future__ import annotations
@@ -28,9 +29,6 @@ CHANNEL_OPTIONS = (
 the limits on tokens notice a hung engine sooner, and Triton ends connections that ping more often than every 5 minutes.
 """
 
-STATUS_HEADER = (("triton_grpc_error", "true"),)
-"""Makes Triton end the stream with a status instead of an error inside a response (24.08 and later)."""
-
 FINAL, EMPTY_FINAL = "triton_final_response", "triton_enable_empty_final_response"
 """A response's parameter that says that it is the last, and the request's that asks for it even where that is empty."""
 
@@ -50,6 +48,7 @@ class GrpcTransport:
         self._grpc, self._messages, self._service = grpc.aio, service_pb2, service_pb2_grpc
         self._address = address
         self._channel: Any = None
+        self._opened: Any = None
 
     async def signature(self, model: str) -> Signature:
         """What a model takes."""
@@ -61,7 +60,7 @@ class GrpcTransport:
 
     async def responses(self, call: Call) -> AsyncGenerator[Response]:
         """The responses until the one that Triton marks as the last."""
-        stream = self._stub().ModelStreamInfer(_once(self._message(call)), metadata=STATUS_HEADER)
+        stream = self._stub().ModelStreamInfer(_once(self._message(call)))
         begun = ended = False
         try:
             async for message in stream:
@@ -98,7 +97,8 @@ class GrpcTransport:
     def _stub(self) -> Any:
         if self._channel is None:
             self._channel = self._grpc.insecure_channel(self._address, options=CHANNEL_OPTIONS)
-        return self._service.GRPCInferenceServiceStub(self._channel)
+            self._opened = self._service.GRPCInferenceServiceStub(self._channel)
+        return self._opened
 
     def _message(self, call: Call) -> Any:
         message = self._messages.ModelInferRequest(model_name=call.model.model, id=call.id)
