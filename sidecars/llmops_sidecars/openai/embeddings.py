@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from llmops_sidecars.openai.chat import decode_with
+from llmops_sidecars.openai.decoding import decode_with
 from llmops_sidecars.openai.errors import invalid_request
 
 MAX_INPUTS = 2048

@@ -71,7 +71,11 @@ def decode_error(status: int, body: bytes, *, retry_after: int | None = None) ->
 def event_error(body: ErrorBody) -> ApiError:
     """The error that an event of a stream carries; the status is for clients that do not stream."""
     return ApiError(
-        502 if body.code == "engine_failed" else 503, body.code, body.message, type=body.type, param=body.param
+        502 if body.code in {"engine_failed", "answer_not_conforming"} else 503,
+        body.code,
+        body.message,
+        type=body.type,
+        param=body.param,
     )
 
 
@@ -172,6 +176,12 @@ def engine_timeout(phase: str, seconds: float) -> ApiError:
 def engine_failed(message: str = "The model failed while it was answering.") -> ApiError:
     """502: the engine broke off; after the first event this is the last one."""
     return ApiError(502, "engine_failed", message, type="server_error")
+
+
+def answer_not_conforming(reason: str) -> ApiError:
+    """502: the answer is not what was asked for; `reason` says in what, and never repeats it."""
+    message = f"The model's answer is not what was asked for: {reason}."
+    return ApiError(502, "answer_not_conforming", message, type="server_error")
 
 
 def too_many_requests(retry_after: int | None = None) -> ApiError:

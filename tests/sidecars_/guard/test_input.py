@@ -27,7 +27,11 @@ BAD_BODIES = {
     "no object": (b"[1]", "invalid_json", None),
     "invalid utf-8": (b'{"model":"chat","messages":[{"role":"user","content":"\xff\xfe"}]}', "invalid_json", None),
     "deep": (b"[" * 100_000, "invalid_json", None),
-    "deep schema": (question(response_format={"x": NESTED}), "invalid_value", "response_format"),
+    "deep schema": (
+        question(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"x": NESTED}}}),
+        "invalid_value",
+        "response_format",
+    ),
     "no model": ({"messages": [{"role": "user", "content": "x"}]}, "missing_field", "model"),
     "no messages": ({"model": "chat"}, "invalid_value", "messages"),
     "wrong role": (
@@ -37,13 +41,20 @@ BAD_BODIES = {
     ),
     "wrong type": (question(temperature="hot"), "invalid_value", "temperature"),
     "out of range": (question(temperature=3), "invalid_value", "temperature"),
-    "several answers": (question(n=5), "unsupported_parameter", "n"),
+    "several answers": (question(n=5), "invalid_value", "n"),
     "image": (
         {"model": "chat", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         "unsupported_parameter",
         "messages[0].content[0].type",
     ),
-    "probabilities": (question(logprobs=True), "unsupported_parameter", "logprobs"),
+    "alternatives alone": (question(top_logprobs=1), "invalid_value", "top_logprobs"),
+    "schema with a reference elsewhere": (
+        question(
+            response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"$ref": "http://a/b"}}}
+        ),
+        "invalid_value",
+        "response_format.json_schema.schema",
+    ),
     "many stop words": (question(stop=["x"] * 100), "invalid_value", "stop"),
     "half a character": (b'{"model":"chat","messages":[{"role":"user","content":"\\ud800"}]}', "invalid_json", None),
 }
