@@ -16,6 +16,7 @@ from llmops_sidecars.openai.chat import (
     FunctionCall,
     FunctionDefinition,
     Message,
+    ResponseFormat,
     Tool,
     ToolCall,
 )
