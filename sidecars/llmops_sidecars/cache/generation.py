@@ -35,7 +35,9 @@ async def pass_through(
 ) -> None:
     """Send the request, and its answer as it is: the engine writes what the guard reads. Raises ApiError."""
     async with _opened(engine, headers, body) as response:
-        await sender.start(OK, (*STREAM_HEADERS, *answer_headers))
+        answering = response.headers.get("x-llmops-engine", "")
+        named = ((b"x-llmops-engine", answering.encode()),) if answering else ()
+        await sender.start(OK, (*STREAM_HEADERS, *answer_headers, *named))
         async for data in response.stream():
             await sender.write(data)
     await sender.end()

@@ -12,15 +12,14 @@ from functools import partial
 from llmops_sidecars.guard.answer import GuardedAnswer
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming, Work
-from llmops_sidecars.guard.preparation import Forwarded, Preparation
+from llmops_sidecars.guard.preparation import Forwarded, Preparation, caller_of
 from llmops_sidecars.guard.readiness import Readiness
-from llmops_sidecars.guard.record import ANONYMOUS, HIT, Record
+from llmops_sidecars.guard.record import HIT, Record
 from llmops_sidecars.guard.reply import Reply
 from llmops_sidecars.guard.serving import Served, choose
 from llmops_sidecars.guard.text import Judging
 from llmops_sidecars.guard.upstream import CHAT_PATH, OK, commit, opened, refusal
 from llmops_sidecars.guard.verdict import RuleError
-from llmops_sidecars.openai.chat import ChatRequest
 from llmops_sidecars.openai.endpoint import Call, Endpoint
 from llmops_sidecars.openai.errors import guard_unavailable, model_not_found
 from llmops_sidecars.proxy.downstream import Downstream
@@ -50,7 +49,7 @@ class Generation:
         record, contract = incoming.record, incoming.serving.contract
         call = self._read(endpoint, incoming)
         asked = call.requests[0]
-        served = choose(incoming.serving, _caller(asked, record))
+        served = choose(incoming.serving, caller_of(asked.safety_identifier or asked.user, record))
         record.revision = served.configuration.revision
         forwarded = await self._preparation.of(call, served, incoming)
         token = partial(self._token, record)
@@ -114,11 +113,3 @@ def _account(record: Record, answer: GuardedAnswer) -> None:
     record.found("output", answer.judging.counts, answer.judging.errors.elements())
     if answer.blocked_by is not None:
         record.outcome = "answer_blocked"
-
-
-def _caller(request: ChatRequest, record: Record) -> str:
-    """Who is to get the same configuration each time: the user that the request names, or its credential."""
-    named = request.safety_identifier or request.user
-    if named:
-        return named
-    return record.request_id if record.tenant == ANONYMOUS else record.tenant

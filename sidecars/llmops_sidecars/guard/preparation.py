@@ -15,7 +15,7 @@ from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming
 from llmops_sidecars.guard.prompt import templated
-from llmops_sidecars.guard.record import Record
+from llmops_sidecars.guard.record import ANONYMOUS, Record
 from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.openai.chat import ChatRequest, StreamOptions
 from llmops_sidecars.openai.endpoint import Call
@@ -111,3 +111,8 @@ def _cache_control(scope: Scope, record: Record) -> str:
         return "no-store"
     asked = {part.strip().lower() for part in (header(scope, b"cache-control") or "").split(",")}
     return ", ".join(sorted(asked & {"no-store", "no-cache"}))
+
+
+def caller_of(user: str | None, record: Record) -> str:
+    """Who is to get the same configuration each time: the user that the request names, or its credential."""
+    return user or (record.request_id if record.tenant == ANONYMOUS else record.tenant)

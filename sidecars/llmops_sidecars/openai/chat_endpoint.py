@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,11 +13,8 @@ from llmops_sidecars.openai.chat import ChatRequest
 from llmops_sidecars.openai.chat_checks import decode_request, narrowed, terms_of
 from llmops_sidecars.openai.endpoint import Head
 from llmops_sidecars.openai.errors import ApiError
-from llmops_sidecars.openai.events import DONE, ChunkWriter, error_event
+from llmops_sidecars.openai.events import DONE, ChunkWriter, error_event, obfuscation
 from llmops_sidecars.openai.terms import Terms
-
-OBFUSCATED_BYTES = 64
-"""Sizes of obfuscated chunks are told up to a multiple of this, and what their field takes."""
 
 
 class ChatEndpoint:
@@ -83,9 +79,7 @@ class ChatWriter:
         return self._chunks.choice(choice)
 
     def _obfuscated(self, choice: ChunkChoice) -> bytes:
-        """With random letters, as many as make the sizes of chunks alike: who sees only them learns less of texts."""
-        length = OBFUSCATED_BYTES - len(self._chunks.choice(choice)) % OBFUSCATED_BYTES
-        return self._chunks.choice(choice, secrets.token_hex(OBFUSCATED_BYTES)[:length])
+        return self._chunks.choice(choice, obfuscation(len(self._chunks.choice(choice))))
 
 
 def _choice(choice: AssembledChoice) -> Choice:

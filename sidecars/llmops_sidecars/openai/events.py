@@ -5,6 +5,8 @@ The format is the HTML standard's (section 9.2.6, "Interpreting an event stream"
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -19,6 +21,9 @@ DONE = b"data: [DONE]\n\n"
 
 MAX_EVENT_BYTES = 1024 * 1024
 
+OBFUSCATED_BYTES = 64
+"""Sizes of obfuscated events are multiples of this, and what their field takes."""
+
 STREAM_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -26,7 +31,10 @@ STREAM_HEADERS = (
 )
 """What keeps proxies from turning a stream into one burst."""
 
-_PLACEHOLDER = "\x00"
+PLACEHOLDER = "\x00"
+"""Stands for a text in an event that is a template."""
+
+_ENCODED_PLACEHOLDER = b'"\\u0000"'
 
 
 class EventTooLargeError(Exception):
@@ -36,6 +44,11 @@ class EventTooLargeError(Exception):
 def encode_event(data: bytes, name: bytes = b"") -> bytes:
     """One event; `data` must have no line break, as JSON from msgspec never has."""
     return b"event: " + name + b"\ndata: " + data + b"\n\n" if name else b"data: " + data + b"\n\n"
+
+
+def obfuscation(size: int) -> str:
+    """Random letters that bring an event of `size` bytes up to a size that many have: it says less of its text."""
+    return secrets.token_hex(OBFUSCATED_BYTES // 2)[: OBFUSCATED_BYTES - size % OBFUSCATED_BYTES]
 
 
 def error_event(error: ApiError) -> bytes:
@@ -88,26 +101,33 @@ class EventSplitter:
             raise EventTooLargeError(f"an event is larger than {self._max} bytes")
 
 
+class TextEvent:
+    """An event of which only one text changes: the rest is encoded once (a tenth of the time)."""
+
+    def __init__(self, event: bytes) -> None:
+        """Take one in which `PLACEHOLDER` stands for the text."""
+        self._before, _, self._after = event.partition(_ENCODED_PLACEHOLDER)
+        self._encoder = msgspec.json.Encoder()
+
+    def __call__(self, text: str) -> bytes:
+        """The event with a text in it."""
+        return self._before + self._encoder.encode(text) + self._after
+
+
 class ChunkWriter:
-    """Writes the chunks of one answer; what does not change between them is encoded once (a tenth of the time).
+    """Writes the chunks of one answer.
 
     `usage`: every chunk says that it has none yet, as the specification wants it where the usage is asked for.
     """
 
     def __init__(self, id: str, created: int, model: str, *, usage: bool = False) -> None:  # noqa: A002 - the API's word
         self._empty = Chunk(id, created, model, usage=None if usage else UNSET)
-        template = self._event(Delta(content=_PLACEHOLDER), None)
-        before, content, after = template.partition(b'"content":')
-        self._before, self._after = before + content, after.removeprefix(b'"\\u0000"')
-        self._encoder = msgspec.json.Encoder()
+        self.text = TextEvent(self._event(Delta(content=PLACEHOLDER), None))
+        """An event with more text of the first choice."""
 
     def role(self, index: int = 0) -> bytes:
         """The first event of a choice."""
         return self.choice(ChunkChoice(index, Delta(role="assistant", content="")))
-
-    def text(self, text: str) -> bytes:
-        """An event with more text of the first choice."""
-        return self._before + self._encoder.encode(text) + self._after
 
     def delta(self, delta: Delta) -> bytes:
         """An event with anything else that the first choice may grow by."""
