@@ -33,6 +33,7 @@ class GuardedChoice:
         self.index, self._judging = index, judging
         self._content: GuardedText | None = None
         self._refusal: GuardedText | None = None
+        self._content_told = False
         self._calls: dict[int, _GuardedCall] = {}
         self._said = Said() if judging.terms.any else None
         self.blocked_by: str | None = None
@@ -124,11 +125,19 @@ class GuardedChoice:
             self._said.call(call.number, name.text)
         identified = f"call_{uuid.uuid4().hex[:24]}"
         head = ToolCallDelta(call.number, identified, "function", FunctionDelta(name.text, ""))
-        return [ChunkChoice(self.index, Delta(tool_calls=(head,)))]
+        return [*self._announced(), ChunkChoice(self.index, Delta(tool_calls=(head,)))]
+
+    def _announced(self) -> list[ChunkChoice]:
+        """That there is content, when a call overtakes what is held of it: the first to begin is the first in order."""
+        if self._content is None or self._content_told:
+            return []
+        self._content_told = True
+        return [ChunkChoice(self.index, Delta(content=""))]
 
     def _of_content(self, leaving: Leaving) -> list[ChunkChoice]:
         if not self._passes(leaving):
             return []
+        self._content_told = True
         if self._said is not None:
             self._said.text(leaving.text)
         logprobs = Logprobs(content=leaving.logprobs) if leaving.logprobs else UNSET

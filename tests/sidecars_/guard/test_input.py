@@ -116,7 +116,10 @@ async def test_a_compressed_body_is_refused(tmp_path: Path) -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/", 404, "not_found"),
-        ("POST", "/v1/embeddings", 404, "not_found"),
+        ("POST", "/v1/audio/speech", 404, "not_found"),
+        ("POST", "/v1/v1/chat/completions", 404, "not_found"),
+        ("POST", "/v1", 404, "not_found"),
+        ("GET", "/v1/embeddings", 405, "method_not_allowed"),
         ("POST", "/v1/chat/completions/x", 404, "not_found"),
         ("POST", "/commit", 404, "not_found"),
         ("POST", "/drain", 404, "not_found"),
@@ -143,8 +146,10 @@ async def test_the_model_is_listed_and_found(tmp_path: Path, slash: str) -> None
     assert isinstance(one["created"], int)
 
 
-async def test_a_trailing_slash_is_no_mistake(tmp_path: Path) -> None:
-    assert (await call(guarded(tmp_path, FakeCache(said("x"))).app, "POST", f"{CHAT}/", body=question())).status == 200
+@pytest.mark.parametrize("path", [f"{CHAT}/", "/chat/completions", "/chat/completions/"])
+async def test_a_trailing_slash_or_a_missing_prefix_is_no_mistake(tmp_path: Path, path: str) -> None:
+    assert (await call(guarded(tmp_path, FakeCache(said("x"))).app, "POST", path, body=question())).status == 200
+    assert (await call(guarded(tmp_path, FakeCache()).app, "GET", "/models")).status == 200
 
 
 BAD_PROMPTS = {
