@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -17,7 +18,15 @@ from llmops_sidecars.guard.serving import Serving
 from llmops_sidecars.openai.answers import Model, ModelList, encode_answer
 from llmops_sidecars.openai.chat_endpoint import ChatEndpoint
 from llmops_sidecars.openai.completions import CompletionEndpoint
-from llmops_sidecars.openai.errors import ApiError, method_not_allowed, model_not_found, not_ready, route_not_found
+from llmops_sidecars.openai.document import document
+from llmops_sidecars.openai.errors import (
+    ApiError,
+    internal_error,
+    method_not_allowed,
+    model_not_found,
+    not_ready,
+    route_not_found,
+)
 from llmops_sidecars.openai.responses.endpoint import ResponsesEndpoint
 from llmops_sidecars.proxy.asgi import (
     ClientDisconnectedError,
@@ -36,6 +45,9 @@ from llmops_sidecars.proxy.drain import Drain
 OK = 200
 PREFIX = "/v1"
 MODELS_PATH = "/models"
+DOCUMENT_PATH = "/openapi.json"
+
+_log = logging.getLogger(__name__)
 
 
 class GuardApp:
@@ -75,20 +87,29 @@ class GuardApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = _path(scope)
         try:
-            if path in self._works:
-                _require_method(scope, "POST")
-                await self._pipeline(scope, receive, send, self._works[path])
-            elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
-                _require_method(scope, "GET")
-                await self._models(scope, path.removeprefix(MODELS_PATH).removeprefix("/"), send)
-            else:
-                raise route_not_found()
+            await self._route(scope, receive, send)
         except ApiError as error:
             await send_error(send, error, _identified(scope))
         except (ClientDisconnectedError, SlowClientError):
             return
+        except Exception:  # noqa: BLE001 - the client gets an answer whatever is wrong, and the log says what
+            _log.exception("a request failed", extra={"request_id": request_id_of(scope)})
+            await send_error(send, internal_error(), _identified(scope))
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path(scope)
+        if path in self._works:
+            _require_method(scope, "POST")
+            await self._pipeline(scope, receive, send, self._works[path])
+        elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
+            _require_method(scope, "GET")
+            await self._models(scope, path.removeprefix(MODELS_PATH).removeprefix("/"), send)
+        elif path == DOCUMENT_PATH:
+            _require_method(scope, "GET")
+            await send_json(send, OK, document(), _identified(scope))
+        else:
+            raise route_not_found()
 
     async def _models(self, scope: Scope, name: str, send: Send) -> None:
         if self._contract.current is None:

@@ -144,7 +144,7 @@ def model_not_found(model: str) -> ApiError:
 
 def route_not_found() -> ApiError:
     """404: no such path."""
-    return ApiError(404, "not_found", "There is nothing here; this service has /v1/chat/completions and /v1/models.")
+    return ApiError(404, "not_found", "There is nothing here; /openapi.json says what this service has.")
 
 
 def method_not_allowed(allowed: str) -> ApiError:

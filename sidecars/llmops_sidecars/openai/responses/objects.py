@@ -12,7 +12,7 @@ from llmops_sidecars.openai.chat import PromptReference, ToolCall
 from llmops_sidecars.openai.endpoint import Head
 from llmops_sidecars.openai.errors import ApiError
 from llmops_sidecars.openai.responses.request import (
-    Choice,
+    FunctionChoice,
     FunctionTool,
     Reasoning,
     ResponsesRequest,
@@ -43,36 +43,33 @@ class Token(Struct, frozen=True):
     top_logprobs: tuple[TopToken, ...] = ()
 
 
-class OutputText(Struct, frozen=True):
+class OutputText(Struct, frozen=True, tag_field="type", tag="output_text"):
     """A part of a message that is text."""
 
     text: str
-    type: Literal["output_text"] = "output_text"
     annotations: tuple[()] = ()
     logprobs: tuple[Token, ...] = ()
 
 
-class Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True, tag_field="type", tag="refusal"):
     """A part of a message that refuses."""
 
     refusal: str
-    type: Literal["refusal"] = "refusal"
 
 
 Part = OutputText | Refusal
 
 
-class OutputMessage(Struct, frozen=True):
+class OutputMessage(Struct, frozen=True, tag_field="type", tag="message"):
     """A message of the model."""
 
     id: str
     status: Status
     content: tuple[Part, ...] = ()
-    type: Literal["message"] = "message"
     role: Literal["assistant"] = "assistant"
 
 
-class FunctionToolCall(Struct, frozen=True):
+class FunctionToolCall(Struct, frozen=True, tag_field="type", tag="function_call"):
     """A call of a function."""
 
     id: str
@@ -80,7 +77,6 @@ class FunctionToolCall(Struct, frozen=True):
     name: str
     arguments: str
     status: Status
-    type: Literal["function_call"] = "function_call"
 
 
 Item = OutputMessage | FunctionToolCall
@@ -147,7 +143,7 @@ class Response(Struct, frozen=True):
     store: bool = False
     temperature: float | None = None
     text: TextSettings = TextSettings()
-    tool_choice: str | Choice = "auto"
+    tool_choice: str | FunctionChoice = "auto"
     tools: tuple[FunctionTool, ...] = ()
     top_logprobs: int = 0
     top_p: float | None = None

@@ -86,7 +86,7 @@ class FunctionTool(Struct, frozen=True):
     description: str | None = None
 
 
-class Choice(Struct, frozen=True, omit_defaults=True):
+class FunctionChoice(Struct, frozen=True, omit_defaults=True):
     """One function that has to be called, or some tools of which one may."""
 
     type: str
@@ -140,7 +140,7 @@ class ResponsesRequest(Struct, frozen=True):
     top_logprobs: Annotated[int, Meta(ge=0, le=MOST_ALTERNATIVES)] | None = None
     include: Annotated[tuple[str, ...], Meta(max_length=64)] | None = None
     tools: Annotated[tuple[FunctionTool, ...], Meta(max_length=MAX_TOOLS)] | None = None
-    tool_choice: str | Choice | None = None
+    tool_choice: str | FunctionChoice | None = None
     parallel_tool_calls: bool | None = None
     text: TextSettings | None = None
     reasoning: Reasoning | None = None
@@ -265,7 +265,7 @@ def _tool(tool: FunctionTool, place: str) -> Tool:
     return Tool(FunctionDefinition(name, tool.description, tool.parameters, tool.strict))
 
 
-def _tool_choice(choice: str | Choice | None) -> str | ToolChoice | None:
+def _tool_choice(choice: str | FunctionChoice | None) -> str | ToolChoice | None:
     if choice is None or isinstance(choice, str):
         return choice
     if choice.type == "function":

@@ -41,6 +41,27 @@ MOST_CHARACTERS = 4 * 1024 * 1024
 """Of one answer: its last events say all of it again."""
 
 
+EVENTS = (
+    "response.created",
+    "response.in_progress",
+    "response.output_item.added",
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.refusal.delta",
+    "response.refusal.done",
+    "response.content_part.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.output_item.done",
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "error",
+)
+"""All that there are here."""
+
+
 class _Part:
     """A part of the message that grows."""
 
