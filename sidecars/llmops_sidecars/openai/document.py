@@ -88,12 +88,20 @@ def _operation(path: str) -> dict[str, Any]:
     summary, request, answer, event = ENDPOINTS[path]
     asked, answered = EXAMPLES[path]
     content = {"application/json": {"schema": _reference(answer)} | ({"example": answered} if answered else {})}
-    events = {"$ref": REFERENCE.format(name=EVENT)} if request is ResponsesRequest else event and _reference(event)
-    if events:
-        content["text/event-stream"] = {"schema": {"type": "string", "contentSchema": events}}
+    if request is ResponsesRequest:
+        content["text/event-stream"] = {"schema": _event({"$ref": REFERENCE.format(name=EVENT)})}
+    elif event:
+        content["text/event-stream"] = {"schema": _event(_reference(event), _reference(ErrorEnvelope), done=True)}
     body = {"required": True, "content": {"application/json": {"schema": _reference(request), "example": asked}}}
     described = {"200": {"description": "The answer.", "headers": _headers(), "content": content}}
     return {"summary": summary, "operationId": _name(path), "requestBody": body, "responses": described | _errors()}
+
+
+def _event(*documents: dict[str, Any], done: bool = False) -> dict[str, Any]:
+    """An event as a schema: its data are one of these documents, or `[DONE]` at the end."""
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": list(documents)}}
+    either = {"anyOf": [{"const": "[DONE]"}, data]} if done else data
+    return {"type": "object", "properties": {"event": {"type": "string"}, "data": either}, "required": ["data"]}
 
 
 def _models() -> dict[str, Any]:

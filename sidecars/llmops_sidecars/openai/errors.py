@@ -32,7 +32,10 @@ class ErrorEnvelope(Struct, frozen=True):
 
 
 class ApiError(Exception):
-    """A request that is answered with an error. `retry_after` is in seconds; `message` goes to the client as it is."""
+    """A request that is answered with an error. `message` goes to the client as it is.
+
+    `retry_after` is in seconds; `allow` is the method that the path takes.
+    """
 
     def __init__(
         self,
@@ -43,10 +46,10 @@ class ApiError(Exception):
         type: str = "invalid_request_error",  # noqa: A002 - the envelope's own word
         param: str | None = None,
         retry_after: int | None = None,
+        allow: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
+        self.status, self.retry_after, self.allow = status, retry_after, allow
         self.body = ErrorBody(message, type, param, code)
 
     @property
@@ -149,7 +152,7 @@ def route_not_found() -> ApiError:
 
 def method_not_allowed(allowed: str) -> ApiError:
     """405: the path exists; `allowed` is the method that it takes."""
-    return ApiError(405, "method_not_allowed", f"This path takes {allowed} only.")
+    return ApiError(405, "method_not_allowed", f"This path takes {allowed} only.", allow=allowed)
 
 
 def content_blocked(rule: str) -> ApiError:

@@ -113,6 +113,8 @@ def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
     fields = []
     if error.retry_after is not None:
         fields.append((b"retry-after", str(error.retry_after).encode()))
+    if error.allow is not None:
+        fields.append((b"allow", error.allow.encode()))
     if error.status == TIMED_OUT:
         fields.append((b"connection", b"close"))
     return tuple(fields)
