@@ -33,7 +33,7 @@ class GuardedChoice:
         self.index, self._judging = index, judging
         self._content: GuardedText | None = None
         self._refusal: GuardedText | None = None
-        self._content_told = False
+        self._waiting: list[ChunkChoice] = []
         self._calls: dict[int, _GuardedCall] = {}
         self._said = Said() if judging.terms.any else None
         self.blocked_by: str | None = None
@@ -61,7 +61,7 @@ class GuardedChoice:
                 self._refusal = GuardedText(self._judging)
             leaving += self._of_refusal(self._refusal.push(delta.refusal or "", now, logprobs.refusal or ()))
         for call in delta.tool_calls or ():
-            leaving += self._add_call(call, now)
+            leaving += self._behind_texts(self._add_call(call, now))
         if choice.finish_reason and self.blocked_by is None:
             self.finish_reason = choice.finish_reason if choice.finish_reason in FINISH_REASONS else "stop"
         return leaving
@@ -75,8 +75,8 @@ class GuardedChoice:
             leaving += self._of_refusal(self._refusal.tick(now))
         for call in self._calls.values():
             if call.arguments is not None:
-                leaving += self._of_arguments(call, call.arguments.tick(now))
-        return leaving
+                self._waiting += self._of_arguments(call, call.arguments.tick(now))
+        return leaving + self._behind_texts([])
 
     def end(self) -> list[ChunkChoice]:
         """The choice is whole: what is left, and why it ended; raises ApiError when it is not what was asked for."""
@@ -85,10 +85,10 @@ class GuardedChoice:
             leaving += self._of_content(self._content.flush())
         if self._refusal is not None:
             leaving += self._of_refusal(self._refusal.flush())
+        if self.blocked_by is None:
+            leaving += self._waiting
         for call in self._calls.values():
-            leaving += self._head(call)
-            if call.arguments is not None:
-                leaving += self._of_arguments(call, call.arguments.flush())
+            leaving += self._end_call(call)
         if self._said is not None and self.blocked_by is None:
             self._judging.terms.conclude(self._said, self.finish_reason or "")
         return [*leaving, ChunkChoice(self.index, Delta(), self.finish_reason)]
@@ -97,20 +97,26 @@ class GuardedChoice:
         return logprobs if self._judging.logprobs and isinstance(logprobs, Logprobs) else _NO_LOGPROBS
 
     def _add_call(self, given: ToolCallDelta, now: float) -> list[ChunkChoice]:
-        """A call's name is held until it is whole: its arguments begin, or the choice ends."""
+        """A call's name is held until it is whole: its arguments begin, or another call, or the choice ends."""
+        leaving: list[ChunkChoice] = []
         call = self._calls.get(given.index)
         if call is None:
             if len(self._calls) >= MOST_CALLS:
                 raise engine_failed("The model's answer has too many tool calls.")
+            for former in self._calls.values():
+                leaving += self._end_call(former)
             call = self._calls[given.index] = _GuardedCall(len(self._calls), self._judging)
         function = given.function or _NO_FUNCTION
         if function.name and not call.name.told:
             call.name.push(function.name, now)
         if not function.arguments:
-            return []
+            return leaving
+        if call.ended:
+            raise engine_failed("The model goes on with a tool call after it has begun another one.")
         if call.arguments is None:
             call.arguments = GuardedText(self._judging, json_text)
-        return self._head(call) + self._of_arguments(call, call.arguments.push(function.arguments, now))
+        leaving += self._head(call)
+        return leaving + self._of_arguments(call, call.arguments.push(function.arguments, now))
 
     def _head(self, call: _GuardedCall) -> list[ChunkChoice]:
         """What a call begins with, once."""
@@ -125,19 +131,28 @@ class GuardedChoice:
             self._said.call(call.number, name.text)
         identified = f"call_{uuid.uuid4().hex[:24]}"
         head = ToolCallDelta(call.number, identified, "function", FunctionDelta(name.text, ""))
-        return [*self._announced(), ChunkChoice(self.index, Delta(tool_calls=(head,)))]
+        return [ChunkChoice(self.index, Delta(tool_calls=(head,)))]
 
-    def _announced(self) -> list[ChunkChoice]:
-        """That there is content, when a call overtakes what is held of it: the first to begin is the first in order."""
-        if self._content is None or self._content_told:
+    def _end_call(self, call: _GuardedCall) -> list[ChunkChoice]:
+        """A call is whole; what it consists of is told."""
+        leaving = self._head(call)
+        if call.arguments is not None and not call.ended:
+            leaving += self._of_arguments(call, call.arguments.flush())
+        call.ended = True
+        return leaving
+
+    def _behind_texts(self, leaving: list[ChunkChoice]) -> list[ChunkChoice]:
+        """What calls say waits while a text before them is held: clients take a call for the end of what was before."""
+        self._waiting += leaving
+        held = (text is not None and text.holds for text in (self._content, self._refusal))
+        if self.blocked_by is not None or any(held):
             return []
-        self._content_told = True
-        return [ChunkChoice(self.index, Delta(content=""))]
+        leaving, self._waiting = self._waiting, []
+        return leaving
 
     def _of_content(self, leaving: Leaving) -> list[ChunkChoice]:
         if not self._passes(leaving):
             return []
-        self._content_told = True
         if self._said is not None:
             self._said.text(leaving.text)
         logprobs = Logprobs(content=leaving.logprobs) if leaving.logprobs else UNSET
@@ -174,6 +189,7 @@ class _GuardedCall:
     def __init__(self, number: int, judging: Judging) -> None:
         self.number, self.name = number, GuardedName(judging)
         self.arguments: GuardedText | None = None
+        self.ended = False
 
 
 _NO_LOGPROBS = Logprobs()

@@ -81,6 +81,11 @@ class GuardedText:
             return self._window.due
         return min((due for due in (self._window.due, self._probabilities.due) if due is not None), default=None)
 
+    @property
+    def holds(self) -> bool:
+        """Whether something has come that has not left."""
+        return self._window.holds or (self._restorer is not None and self._restorer.holds)
+
     def push(self, text: str, now: float, logprobs: Sequence[TokenLogprob] = ()) -> Leaving:
         """Take more; raises ApiError when it is too much, RuleError when a rule cannot run."""
         self._judging.require_room(len(text))

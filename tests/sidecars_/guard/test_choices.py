@@ -309,6 +309,31 @@ async def test_the_name_of_a_function_that_was_not_offered_never_leaves(tmp_path
         await cache.left.wait()
 
 
+async def test_a_call_waits_for_the_text_before_it_and_ends_the_call_before_it(tmp_path: Path) -> None:
+    """Clients take the first piece of a call for the end of what came before."""
+    pieces = [
+        WRITER.text("I ask "),
+        WRITER.text("both"),
+        called("send", '{"to": "A'),
+        WRITER.delta(Delta(tool_calls=(ToolCallDelta(0, function=FunctionDelta(arguments='da"}')),))),
+        WRITER.delta(Delta(tool_calls=(ToolCallDelta(1, "x", "function", FunctionDelta("send", '{"to": "B"}')),))),
+    ]
+    cache = FakeCache([WRITER.role(), *pieces, *said(reason="tool_calls")[1:]])
+    answer = await guarded(tmp_path, cache, SLOW).ask(question(stream=True, **TOOLS))
+    deltas = [one["delta"] for event in answer.events[:-1] for one in event["choices"]]
+    told = ["text" if one.get("content") else one["tool_calls"][0]["index"] for one in deltas if len(one) == 1]
+    assert [kind for place, kind in enumerate(told) if place == 0 or told[place - 1] != kind] == ["text", 0, 1]
+    assert answer.text == "I ask both"
+
+
+async def test_a_call_that_goes_on_after_another_has_begun_fails_the_answer(tmp_path: Path) -> None:
+    second = WRITER.delta(Delta(tool_calls=(ToolCallDelta(1, "x", "function", FunctionDelta("send", "{}")),)))
+    more = WRITER.delta(Delta(tool_calls=(ToolCallDelta(0, function=FunctionDelta(arguments="}")),)))
+    cache = FakeCache([called("send", "{"), second, more, *said(reason="tool_calls")[1:]])
+    answer = await guarded(tmp_path, cache).ask(question(**TOOLS))
+    assert (answer.status, answer.error["code"]) == (502, "engine_failed")
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_answer_in_the_form_that_was_asked_for_passes(tmp_path: Path, *, stream: bool) -> None:
     schema = {"type": "object", "properties": {"mail": {"type": "string"}}, "required": ["mail"]}
