@@ -21,7 +21,6 @@ from llmops_sidecars.openai.chat import (
     Penalty,
     StopWord,
     StreamOptions,
-    TokenLimit,
 )
 from llmops_sidecars.openai.decoding import decode_with
 from llmops_sidecars.openai.endpoint import Head
@@ -45,10 +44,10 @@ class CompletionRequest(Struct, frozen=True, omit_defaults=True):
     """A request; `logprobs` is how many alternatives are told. From `best_of` on: what is known only to be refused."""
 
     model: Annotated[str, Meta(min_length=1)]
-    prompt: str | tuple[str | int | Tokens, ...]
+    prompt: str | tuple[str | int | Tokens, ...] | None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: TokenLimit | None = None
+    max_tokens: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     n: Annotated[int, Meta(ge=1, le=MOST_CHOICES)] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
@@ -185,6 +184,8 @@ class CompletionWriter:
 
 
 def _require_supported(request: CompletionRequest) -> None:
+    if request.max_tokens == 0:
+        raise unsupported("max_tokens", "max_tokens: an answer of no tokens")
     if request.echo:
         raise unsupported("echo", "echo: the prompt in the answer")
     if request.suffix:
@@ -194,6 +195,8 @@ def _require_supported(request: CompletionRequest) -> None:
 
 
 def _prompts(request: CompletionRequest) -> tuple[str, ...]:
+    if request.prompt is None:
+        raise unsupported("prompt", "prompt: an answer to nothing")
     if isinstance(request.prompt, str):
         return (request.prompt,)
     texts = tuple(prompt for prompt in request.prompt if isinstance(prompt, str))

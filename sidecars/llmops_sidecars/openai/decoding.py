@@ -29,10 +29,10 @@ def decode_with(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise invalid_json("it is nested too deeply") from error
 
 
-def named(message: str) -> ApiError:
+def named(message: str, *, within: str = "") -> ApiError:
     """Split msgspec's sentence `Expected … - at `$.messages[0].role`` into a field and what is wrong with it."""
     reason, _, place = message.partition(" - at `")
-    field = place.removesuffix("`").removeprefix("$").removeprefix(".")
+    field = (within + place.removesuffix("`").removeprefix("$")).removeprefix(".")
     if reason.startswith("Object missing required field `"):
         missing = reason.split("`")[1]
         path = f"{field}.{missing}" if field else missing

@@ -31,10 +31,10 @@ STREAM_HEADERS = (
 )
 """What keeps proxies from turning a stream into one burst."""
 
-PLACEHOLDER = "\x00"
-"""Stands for a text in an event that is a template."""
+PLACEHOLDER = secrets.token_hex(16)
+"""Stands for a text in an event that is a template; nothing else in the event can be it by chance."""
 
-_ENCODED_PLACEHOLDER = b'"\\u0000"'
+_ENCODED_PLACEHOLDER = msgspec.json.encode(PLACEHOLDER)
 
 
 class EventTooLargeError(Exception):

@@ -162,7 +162,7 @@ async def test_obfuscated_events_hide_how_long_their_texts_are(tmp_path: Path) -
 
 BAD: dict[str, tuple[object, str, str | None]] = {
     "no prompt": ({"model": "chat"}, "missing_field", "prompt"),
-    "null": (asked(None), "invalid_value", "prompt"),
+    "null": (asked(None), "unsupported_parameter", "prompt"),
     "tokens": (asked([1, 2, 3]), "unsupported_parameter", "prompt"),
     "lists of tokens": (asked([[1, 2], [3]]), "unsupported_parameter", "prompt"),
     "a mixture": (asked(["a", 1]), "unsupported_parameter", "prompt"),
@@ -173,7 +173,7 @@ BAD: dict[str, tuple[object, str, str | None]] = {
     "suffix": (asked(suffix="end"), "unsupported_parameter", "suffix"),
     "best of": (asked(best_of=3), "unsupported_parameter", "best_of"),
     "alternatives": (asked(logprobs=6), "invalid_value", "logprobs"),
-    "tokens to generate": (asked(max_tokens=0), "invalid_value", "max_tokens"),
+    "tokens to generate": (asked(max_tokens=0), "unsupported_parameter", "max_tokens"),
     "n": (asked(n=5), "invalid_value", "n"),
 }
 

@@ -38,6 +38,11 @@ def call_delta(index: int, name: str | None, arguments: str | None) -> bytes:
     return WRITER.delta(Delta(tool_calls=(ToolCallDelta(index, "x", "function", FunctionDelta(name, arguments)),)))
 
 
+DEEP: Any = "x"
+for _ in range(40):
+    DEEP = [DEEP]
+
+
 def kinds(answer: Answer) -> list[str]:
     return [event["type"] for event in answer.events]
 
@@ -295,7 +300,7 @@ async def test_obfuscated_deltas_carry_random_letters(tmp_path: Path) -> None:
 
 async def test_a_prompt_template_may_stand_for_the_input(tmp_path: Path) -> None:
     cache = FakeCache(said("x"))
-    prompt = {"id": "support", "variables": {"question": "Why?"}}
+    prompt = {"id": "support", "variables": {"question": {"type": "input_text", "text": "Why?"}}}
     answer = await guarded(tmp_path, cache).ask({"model": "chat", "prompt": prompt}, PATH)
     assert [one["content"] for one in cache.requests[0]["messages"]] == ["You help customers of Acme.", "Why?"]
     assert answer.headers["x-llmops-prompt"] == "support@t1"
@@ -316,7 +321,8 @@ BAD: dict[str, tuple[object, str, str | None]] = {
         "missing_field",
         "input[0].content[0].text",
     ),
-    "message without role": (asked([{"content": "x"}]), "missing_field", "input[0].role"),
+    "message without role": (asked([{"type": "message", "content": "x"}]), "missing_field", "input[0].role"),
+    "reference without type": (asked([{"id": "msg_1"}]), "unsupported_parameter", "input[0].type"),
     "message without content": (asked([{"role": "user"}]), "missing_field", "input[0].content"),
     "unknown role": (asked([{"role": "boss", "content": "x"}]), "invalid_value", "input[0].role"),
     "call without id": (
@@ -324,7 +330,24 @@ BAD: dict[str, tuple[object, str, str | None]] = {
         "missing_field",
         "input[0].call_id",
     ),
-    "output without id": (asked([{"type": "function_call_output", "output": ""}]), "missing_field", "input[0].call_id"),
+    "output without id": (
+        asked([{"type": "function_call_output", "output": ""}]),
+        "unsupported_parameter",
+        "input[0].call_id",
+    ),
+    "arguments no text": (
+        asked([{"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}]),
+        "invalid_value",
+        "input[0].arguments",
+    ),
+    "part no object": (asked([{"role": "user", "content": ["x"]}]), "invalid_value", "input[0].content[0]"),
+    "content a number": (asked([{"role": "user", "content": 1}]), "invalid_value", "input[0].content"),
+    "deep input": (asked([{"role": "user", "content": DEEP}]), "invalid_value", "input"),
+    "variable an image": (
+        asked(prompt={"id": "support", "variables": {"question": {"type": "input_image"}}}),
+        "unsupported_parameter",
+        "prompt.variables",
+    ),
     "another item": (asked([{"type": "reasoning", "id": "r"}]), "unsupported_parameter", "input[0].type"),
     "a reference": (asked([{"type": "item_reference", "id": "r"}]), "unsupported_parameter", "input[0].type"),
     "another tool": (asked(tools=[{"type": "web_search"}]), "unsupported_parameter", "tools[0].type"),

@@ -285,4 +285,4 @@ def test_the_text_of_a_message(content: Any, text: str) -> None:
 
 
 def test_a_template_has_no_variables_by_default() -> None:
-    assert PromptReference("a").variables == {}
+    assert PromptReference("a").variables is None

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from llmops_sidecars.openai.answers import LikelyToken, Logprobs, TokenLogprob, Usage
-from llmops_sidecars.openai.chat import PromptReference, ToolCall
+from llmops_sidecars.openai.chat import ToolCall
 from llmops_sidecars.openai.endpoint import Head
 from llmops_sidecars.openai.errors import ApiError
 from llmops_sidecars.openai.responses.request import (
     FunctionChoice,
     FunctionTool,
+    PromptTemplate,
     Reasoning,
     ResponsesRequest,
     TextFormat,
@@ -128,7 +129,7 @@ class Response(Struct, frozen=True):
     output: tuple[Item, ...] = ()
     error: ResponseFailure | None = None
     incomplete_details: IncompleteDetails | None = None
-    usage: ResponseUsage | None = None
+    usage: ResponseUsage | UnsetType = UNSET
     object: Literal["response"] = "response"
     background: bool = False
     instructions: str | None = None
@@ -136,7 +137,7 @@ class Response(Struct, frozen=True):
     metadata: dict[str, str] = {}
     parallel_tool_calls: bool = True
     previous_response_id: None = None
-    prompt: PromptReference | None = None
+    prompt: PromptTemplate | None = None
     reasoning: Reasoning = Reasoning()
     safety_identifier: str | None = None
     service_tier: Literal["default"] = "default"
@@ -148,7 +149,7 @@ class Response(Struct, frozen=True):
     top_logprobs: int = 0
     top_p: float | None = None
     truncation: Literal["disabled"] = "disabled"
-    user: str | None = None
+    user: str | UnsetType = UNSET
 
 
 def begun(head: Head, request: ResponsesRequest) -> Response:
@@ -172,7 +173,7 @@ def begun(head: Head, request: ResponsesRequest) -> Response:
         tools=request.tools or (),
         top_logprobs=request.top_logprobs or 0,
         top_p=request.top_p,
-        user=request.user,
+        user=request.user or UNSET,
     )
 
 

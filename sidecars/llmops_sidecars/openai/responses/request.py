@@ -23,7 +23,6 @@ from llmops_sidecars.openai.chat import (
     PromptReference,
     ReasoningEffort,
     ResponseFormat,
-    Role,
     StreamOptions,
     TokenLimit,
     Tool,
@@ -31,7 +30,7 @@ from llmops_sidecars.openai.chat import (
     ToolChoice,
     Verbosity,
 )
-from llmops_sidecars.openai.decoding import decode_with, missing_field, require_shallow
+from llmops_sidecars.openai.decoding import decode_with, missing_field, named, require_shallow
 from llmops_sidecars.openai.errors import invalid_request, unsupported
 
 MAX_METADATA = 16
@@ -50,6 +49,7 @@ REFUSED = {
 }
 """Fields that change the answer and cannot be honoured, and what is told about them."""
 
+ROLES = frozenset({"user", "assistant", "system", "developer"})
 TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
 
 
@@ -61,19 +61,27 @@ class InputPart(Struct, frozen=True):
     refusal: str | None = None
 
 
-Parts = str | Annotated[tuple[InputPart, ...], Meta(max_length=MAX_MESSAGES)]
-
-
 class InputItem(Struct, frozen=True):
-    """A message, a call of a function, or its output: which one, says `type`."""
+    """A message, a call of a function, or its output: which one, says `type`; without it, a message has a role.
 
-    type: str = "message"
-    role: Literal["user", "assistant", "system", "developer"] | None = None
-    content: Parts | None = None
+    Items of other types, which are refused, have other things in the fields that are `Any`.
+    """
+
+    type: str | None = None
+    role: str | None = None
+    content: Any = None
     call_id: str | None = None
     name: str | None = None
-    arguments: str | None = None
-    output: Parts | None = None
+    arguments: Any = None
+    output: Any = None
+
+
+class PromptTemplate(Struct, frozen=True, omit_defaults=True):
+    """A template of this service by its id, with values for its variables: texts, numbers, or texts as parts."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=253)]
+    variables: dict[str, Any] | None = None
+    version: str | None = None
 
 
 class FunctionTool(Struct, frozen=True):
@@ -131,7 +139,7 @@ class ResponsesRequest(Struct, frozen=True):
     model: Annotated[str, Meta(min_length=1)]
     input: str | Annotated[tuple[InputItem, ...], Meta(max_length=MAX_MESSAGES)] | None = None
     instructions: str | None = None
-    prompt: PromptReference | None = None
+    prompt: PromptTemplate | None = None
     stream: bool | None = None
     stream_options: ResponseStreamOptions | None = None
     max_output_tokens: TokenLimit | None = None
@@ -173,7 +181,7 @@ def decode_responses_request(body: bytes) -> ResponsesRequest:
             raise unsupported(field, what)
     if request.truncation == "auto":
         raise unsupported("truncation", "truncation: dropping parts of an input that is too long")
-    for name in ("tools", "text"):
+    for name in ("tools", "text", "prompt", "input"):
         require_shallow(name, getattr(request, name))
     return request
 
@@ -185,7 +193,7 @@ def chat_request(request: ResponsesRequest) -> ChatRequest:
     return ChatRequest(
         model=request.model,
         messages=_messages(request),
-        prompt=request.prompt,
+        prompt=_prompt(request.prompt),
         stream=request.stream,
         stream_options=_options(request.stream_options),
         max_completion_tokens=request.max_output_tokens,
@@ -215,34 +223,66 @@ def _messages(request: ResponsesRequest) -> tuple[Message, ...]:
     return tuple(messages)
 
 
+def _prompt(template: PromptTemplate | None) -> PromptReference | None:
+    if template is None:
+        return None
+    variables = {name: _variable(value) for name, value in (template.variables or {}).items()}
+    return PromptReference(template.id, variables, template.version)
+
+
+def _variable(value: Any) -> str | int | float | bool:
+    if isinstance(value, str | int | float):
+        return value
+    if isinstance(value, dict) and value.get("type") == "input_text" and isinstance(value.get("text"), str):
+        return str(value["text"])
+    raise unsupported("prompt.variables", "prompt.variables: values other than text and numbers")
+
+
 def _add(messages: list[Message], item: InputItem, place: str) -> None:
     """Add an item; calls join the assistant's message before them."""
-    if item.type == "message":
+    kind = item.type or ("message" if item.role else "item_reference")
+    if kind == "message":
         messages.append(_message(item, place))
-    elif item.type == "function_call":
+    elif kind == "function_call":
+        arguments = _text(item.arguments, f"{place}.arguments")
         call = ToolCall(
             _required(item.call_id, f"{place}.call_id"),
-            FunctionCall(_required(item.name, f"{place}.name"), _required(item.arguments, f"{place}.arguments")),
+            FunctionCall(_required(item.name, f"{place}.name"), arguments),
         )
         if not messages or messages[-1].role != "assistant":
             messages.append(Message("assistant"))
         last = messages.pop()
         messages.append(msgspec.structs.replace(last, tool_calls=(*(last.tool_calls or ()), call)))
-    elif item.type == "function_call_output":
-        output = _content(_required(item.output, f"{place}.output"), f"{place}.output")
-        messages.append(Message("tool", output, tool_call_id=_required(item.call_id, f"{place}.call_id")))
+    elif kind == "function_call_output":
+        if item.call_id is None:
+            raise unsupported(f"{place}.call_id", f"{place}: an output without the id of its call")
+        messages.append(Message("tool", _content(item.output, f"{place}.output"), tool_call_id=item.call_id))
     else:
         raise unsupported(f"{place}.type", f"{place}: anything but messages, function calls and their outputs")
 
 
 def _message(item: InputItem, place: str) -> Message:
-    role: Role = _required(item.role, f"{place}.role")
-    return Message(role, _content(_required(item.content, f"{place}.content"), f"{place}.content"))
+    role = _required(item.role, f"{place}.role")
+    if role not in ROLES:
+        raise invalid_request(f"{place}.role: not one of the allowed values.", f"{place}.role")
+    return Message(role, _content(item.content, f"{place}.content"))
 
 
-def _content(parts: Parts, place: str) -> str | tuple[ContentPart, ...]:
-    if isinstance(parts, str):
-        return parts
+def _text(value: Any, place: str) -> str:
+    if not isinstance(_required(value, place), str):
+        raise invalid_request(f"{place}: expected a text.", place)
+    return str(value)
+
+
+def _content(value: Any, place: str) -> str | tuple[ContentPart, ...]:
+    if isinstance(_required(value, place), str):
+        return str(value)
+    try:
+        parts = msgspec.convert(value, tuple[InputPart, ...])
+    except msgspec.ValidationError as error:
+        raise named(str(error), within=place) from error
+    if len(parts) > MAX_MESSAGES:
+        raise invalid_request(f"{place}: more than {MAX_MESSAGES} parts.", place)
     return tuple(_part(part, f"{place}[{number}]") for number, part in enumerate(parts))
 
 
