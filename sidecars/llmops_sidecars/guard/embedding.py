@@ -21,6 +21,7 @@ from llmops_sidecars.guard.rules.finding import Context
 from llmops_sidecars.guard.serving import Served, choose
 from llmops_sidecars.guard.upstream import OK, opened, refusal
 from llmops_sidecars.openai.answers import Usage
+from llmops_sidecars.openai.chat import ChatRequest, Message
 from llmops_sidecars.openai.embeddings import (
     EmbeddingsRequest,
     EmbeddingsResponse,
@@ -68,7 +69,7 @@ class EmbeddingWork:
         """The request as it is forwarded: every text checked, without its user."""
         started, texts = self._clock(), [one for one in request.inputs if isinstance(one, str)]
         try:
-            inspection.size(len(texts), lambda: texts)
+            inspection.size(ChatRequest(request.model, tuple(Message("user", text) for text in texts)))
             passed = tuple(map(inspection.text, texts))
             return encode_embeddings(msgspec.structs.replace(request, input=passed, user=None))
         finally:
