@@ -43,7 +43,7 @@ class CacheApp:
     def __init__(
         self, engine: Downstream, contract_file: ContractFile[Any], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._engine = engine
+        self._engine, self._clock = engine, clock
         self._contract_file = contract_file
         self._cache = Cache(engine, clock)
         self._routes: dict[str, tuple[str, Handler]] = {
@@ -81,7 +81,7 @@ class CacheApp:
     async def _chat(self, scope: asgi.Scope, body: bytes, receive: asgi.Receive, send: asgi.Send) -> None:
         if self._contract_file.current is None:
             raise not_ready(self._contract_file.error or "no contract has been read yet")
-        request = read_request(self._contract_file.current.contract, scope, body)
+        request = read_request(self._contract_file.current.contract, scope, body, self._clock())
         sender = StreamSender(send)
         try:
             await asgi.until_disconnect(receive, self._cache.answer(request, sender))

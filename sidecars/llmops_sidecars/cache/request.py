@@ -26,8 +26,12 @@ NOT_PASSED_ON = frozenset(
 
 
 class CacheRequest(Struct, frozen=True):
-    """A request. `key` is None when the cache has no part in it; `look_up` is False for `no-cache`."""
+    """A request, `received` when a monotonic clock showed that.
 
+    `key` is None when the cache has no part in it; `look_up` is False for `no-cache`.
+    """
+
+    received: float
     request_id: str
     revision: str
     headers: tuple[tuple[bytes, bytes], ...]
@@ -37,12 +41,13 @@ class CacheRequest(Struct, frozen=True):
     look_up: bool
 
 
-def read_request(contract: Contract, scope: asgi.Scope, body: bytes) -> CacheRequest:
+def read_request(contract: Contract, scope: asgi.Scope, body: bytes, received: float) -> CacheRequest:
     """Read the headers and, where its answer may be remembered, the body's key."""
     revision = asgi.header(scope, b"x-llmops-revision") or ""
     directives = {part.strip().lower() for part in (asgi.header(scope, b"cache-control") or "").split(",")}
     settings = _settings(contract, revision)
     return CacheRequest(
+        received=received,
         request_id=asgi.header(scope, b"x-request-id") or uuid.uuid4().hex,
         revision=revision,
         headers=tuple((name, value) for name, value in scope["headers"] if name not in NOT_PASSED_ON),

@@ -3,6 +3,8 @@
 remembered? ------------------ yes --> replay it
 under way for another? ------- yes --> listen to it      --> ended well --> kept aside --commit--> remembered
 otherwise --> generate, and let others listen meanwhile  --^
+
+What may neither be remembered nor shared passes through as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from functools import partial
 from llmops_sidecars.cache.answer import send_entry, send_flight
 from llmops_sidecars.cache.entry import Entry
 from llmops_sidecars.cache.flight import Flight, Flights
-from llmops_sidecars.cache.generation import generate
+from llmops_sidecars.cache.generation import generate, pass_through
 from llmops_sidecars.cache.metrics import Metrics, Outcome
 from llmops_sidecars.cache.pending import Candidate, Pending
 from llmops_sidecars.cache.request import CacheRequest, store_bytes
@@ -31,7 +33,7 @@ class Cache:
     """Answers requests from memory, from a generation under way, or by a new one. `clock` is monotonic, in seconds."""
 
     def __init__(self, engine: Downstream, clock: Callable[[], float]) -> None:
-        self._engine = engine
+        self._engine, self._clock = engine, clock
         self._metrics = Metrics()
         self._store = Store(clock, self._evicted)
         self._pending = Pending(clock)
@@ -46,15 +48,19 @@ class Cache:
 
     async def answer(self, request: CacheRequest, sender: StreamSender) -> None:
         """Answer a request; raises ApiError, after the first event too."""
+        if request.key is None:
+            headers = self._count(request, Outcome.BYPASS)
+            await pass_through(self._engine, request.headers, request.body, sender, headers)
+            return
         entry = self._find(request)
         if entry is not None:
             await send_entry(sender, entry, request.request_id, self._count(request, Outcome.HIT))
             return
-        flight = self._flights.find(request.key) if request.key and request.look_up else None
+        flight = self._flights.find(request.key) if request.look_up else None
         if flight is not None:
             await self._follow(request, flight, sender, Outcome.SHARED)
         else:
-            await self._lead(request, sender)
+            await self._lead(request, request.key, sender)
 
     def commit(self, request_id: str) -> bool:
         """Remember the answer to a request, now that it has passed the guard; whether there was one to remember."""
@@ -73,16 +79,13 @@ class Cache:
             return None
         return self._store.get(request.key, request.ttl_seconds)
 
-    async def _lead(self, request: CacheRequest, sender: StreamSender) -> None:
-        work = partial(generate, self._engine, request.headers, request.body)
-        flight = Flight(whole=request.key is not None)
-        if request.key is None or not request.look_up:
-            flight.run(work)
-            outcome = Outcome.BYPASS
+    async def _lead(self, request: CacheRequest, key: str, sender: StreamSender) -> None:
+        work, flight = partial(generate, self._engine, request.headers, request.body), Flight(whole=True)
+        if request.look_up:
+            self._flights.start(key, flight, work)
         else:
-            self._flights.start(request.key, flight, work)
-            outcome = Outcome.MISS
-        await self._follow(request, flight, sender, outcome)
+            flight.run(work)
+        await self._follow(request, flight, sender, Outcome.MISS if request.look_up else Outcome.BYPASS)
 
     async def _follow(self, request: CacheRequest, flight: Flight, sender: StreamSender, outcome: Outcome) -> None:
         with flight.listen() as listener:
@@ -100,9 +103,10 @@ class Cache:
         self._pending.add(request.request_id, Candidate(entry, request.ttl_seconds))
 
     def _count(self, request: CacheRequest, outcome: Outcome) -> tuple[tuple[bytes, bytes], ...]:
-        """Count an outcome; gives the header that tells it."""
+        """Count an outcome; gives the headers that tell it, and how long it took to find out."""
         self._metrics.lookups.labels(request.revision, outcome).inc()
-        return ((b"x-llmops-cache", outcome.encode()),)
+        took = f"cache;dur={(self._clock() - request.received) * 1000:.3f}"
+        return ((b"x-llmops-cache", outcome.encode()), (b"server-timing", took.encode()))
 
     def _evicted(self, reason: Eviction) -> None:
         self._metrics.evictions.labels(reason).inc()

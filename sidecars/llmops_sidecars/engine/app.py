@@ -25,7 +25,7 @@ from llmops_sidecars.engine.generation import answer_events
 from llmops_sidecars.engine.make import make_driver, make_route
 from llmops_sidecars.engine.metrics import EngineMetrics
 from llmops_sidecars.engine.route import Course, Route
-from llmops_sidecars.openai.chat import decode_request
+from llmops_sidecars.openai.chat import decode_shape
 from llmops_sidecars.openai.embeddings import (
     Embedding,
     EmbeddingsResponse,
@@ -128,7 +128,7 @@ class EngineApp:
     async def _complete(self, scope: Scope, receive: Receive, sender: StreamSender) -> None:
         with self._metrics.request(), self._current.lease() as use:
             body = await read_body(scope, receive, MAX_BODY_BYTES)
-            request = GenerateRequest(_name(scope), decode_request(body), use.contract.limits.output_tokens)
+            request = GenerateRequest(_name(scope), decode_shape(body), use.contract.limits.output_tokens)
             await until_disconnect(receive, self._stream(use, request, _course(use, body), sender))
 
     async def _stream(self, use: Use, request: GenerateRequest, course: Course, sender: StreamSender) -> None:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
 from llmops_sidecars.guard.admin import Admin
+from llmops_sidecars.guard.embedding import EmbeddingWork
 from llmops_sidecars.guard.generation import Generation
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Pipeline, Work
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.guard.record import request_id_of
 from llmops_sidecars.guard.serving import Serving
-from llmops_sidecars.guard.upstream import CHAT_PATH
 from llmops_sidecars.openai.answers import Model, ModelList, encode_answer
 from llmops_sidecars.openai.chat_endpoint import ChatEndpoint
-from llmops_sidecars.openai.errors import ApiError, method_not_allowed, model_not_found, not_ready, route_not_found
+from llmops_sidecars.openai.completions import CompletionEndpoint
+from llmops_sidecars.openai.document import document
+from llmops_sidecars.openai.errors import (
+    ApiError,
+    internal_error,
+    method_not_allowed,
+    model_not_found,
+    not_ready,
+    route_not_found,
+)
+from llmops_sidecars.openai.responses.endpoint import ResponsesEndpoint
 from llmops_sidecars.proxy.asgi import (
     ClientDisconnectedError,
     Headers,
@@ -32,7 +43,11 @@ from llmops_sidecars.proxy.downstream import Downstream
 from llmops_sidecars.proxy.drain import Drain
 
 OK = 200
-MODELS_PATH = "/v1/models"
+PREFIX = "/v1"
+MODELS_PATH = "/models"
+DOCUMENT_PATH = "/openapi.json"
+
+_log = logging.getLogger(__name__)
 
 
 class GuardApp:
@@ -52,7 +67,12 @@ class GuardApp:
         self.readiness = Readiness(downstream, clock)
         self._pipeline = Pipeline(contract, self.drain, metrics, clock)
         generation = Generation(downstream, self.readiness, metrics, clock)
-        self._works: dict[str, Work] = {CHAT_PATH: generation.of(ChatEndpoint())}
+        self._works: dict[str, Work] = {
+            "/chat/completions": generation.of(ChatEndpoint()),
+            "/completions": generation.of(CompletionEndpoint()),
+            "/embeddings": EmbeddingWork(downstream, metrics, clock),
+            "/responses": generation.of(ResponsesEndpoint()),
+        }
         self.admin = Admin(contract, downstream, self.drain, self.readiness, metrics)
         self._started = int(time.time())
         contract.subscribe(lambda new, _: metrics.contract_changed(new.digest))
@@ -67,20 +87,29 @@ class GuardApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = scope["path"].rstrip("/") or "/"
         try:
-            if path in self._works:
-                _require_method(scope, "POST")
-                await self._pipeline(scope, receive, send, self._works[path])
-            elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
-                _require_method(scope, "GET")
-                await self._models(scope, path.removeprefix(MODELS_PATH).removeprefix("/"), send)
-            else:
-                raise route_not_found()
+            await self._route(scope, receive, send)
         except ApiError as error:
             await send_error(send, error, _identified(scope))
         except (ClientDisconnectedError, SlowClientError):
             return
+        except Exception:  # noqa: BLE001 - the client gets an answer whatever is wrong, and the log says what
+            _log.exception("a request failed", extra={"request_id": request_id_of(scope)})
+            await send_error(send, internal_error(), _identified(scope))
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path(scope)
+        if path in self._works:
+            _require_method(scope, "POST")
+            await self._pipeline(scope, receive, send, self._works[path])
+        elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
+            _require_method(scope, "GET")
+            await self._models(scope, path.removeprefix(MODELS_PATH).removeprefix("/"), send)
+        elif path == DOCUMENT_PATH:
+            _require_method(scope, "GET")
+            await send_json(send, OK, document(), _identified(scope))
+        else:
+            raise route_not_found()
 
     async def _models(self, scope: Scope, name: str, send: Send) -> None:
         if self._contract.current is None:
@@ -89,6 +118,12 @@ class GuardApp:
         if name and name != model.id:
             raise model_not_found(model.id)
         await send_json(send, OK, encode_answer(model if name else ModelList((model,))), _identified(scope))
+
+
+def _path(scope: Scope) -> str:
+    """The path without what clients add or leave out: `/v1` before it, a slash after it."""
+    path: str = scope["path"].rstrip("/")
+    return path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else path
 
 
 def _require_method(scope: Scope, method: str) -> None:

@@ -13,26 +13,51 @@ from typing import Any
 import msgspec
 
 from llmops_sidecars.openai.chat import (
+    AllowedTools,
     ChatRequest,
     ContentPart,
     FunctionCall,
     FunctionDefinition,
+    JsonSchema,
     Message,
+    NamedFunction,
+    ResponseFormat,
     StreamOptions,
     Tool,
     ToolCall,
+    ToolChoice,
     message_text,
 )
 
-STRUCTS = (ChatRequest, ContentPart, FunctionCall, FunctionDefinition, Message, StreamOptions, Tool, ToolCall)
+STRUCTS = (
+    AllowedTools,
+    ChatRequest,
+    ContentPart,
+    FunctionCall,
+    FunctionDefinition,
+    JsonSchema,
+    Message,
+    NamedFunction,
+    ResponseFormat,
+    StreamOptions,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
 FIELDS = frozenset(field for struct in STRUCTS for field in struct.__struct_fields__)
 """Names of the API itself, which a pattern must not break."""
 
 WORDS = {
     "role": frozenset({"system", "developer", "user", "assistant", "tool", "function"}),
-    "type": frozenset({"function", "text", "json_object", "json_schema"}),
+    "type": frozenset(
+        {
+            *("function", "text", "refusal", "json_object", "json_schema"),
+            *("string", "number", "integer", "boolean", "array", "object", "null"),
+        }
+    ),
     "tool_choice": frozenset({"none", "auto", "required"}),
-    "reasoning_effort": frozenset({"none", "minimal", "low", "medium", "high"}),
+    "reasoning_effort": frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"}),
+    "verbosity": frozenset({"low", "medium", "high"}),
 }
 """Values of the API itself, by field."""
 

@@ -5,33 +5,24 @@ parse -> configuration -> template -> rules -> cache and engine -> rules -> answ
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
 from llmops_sidecars.guard.answer import GuardedAnswer
-from llmops_sidecars.guard.coverage import checked
-from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming, Work
-from llmops_sidecars.guard.prompt import templated
+from llmops_sidecars.guard.preparation import Forwarded, Preparation, caller_of
 from llmops_sidecars.guard.readiness import Readiness
-from llmops_sidecars.guard.record import ANONYMOUS, HIT, Record
+from llmops_sidecars.guard.record import HIT, Record
 from llmops_sidecars.guard.reply import Reply
 from llmops_sidecars.guard.serving import Served, choose
-from llmops_sidecars.guard.upstream import OK, commit, opened, refusal
+from llmops_sidecars.guard.text import Judging
+from llmops_sidecars.guard.upstream import CHAT_PATH, OK, commit, opened, refusal
 from llmops_sidecars.guard.verdict import RuleError
-from llmops_sidecars.openai.chat import ChatRequest, StreamOptions
 from llmops_sidecars.openai.endpoint import Call, Endpoint
 from llmops_sidecars.openai.errors import guard_unavailable, model_not_found
-from llmops_sidecars.proxy.asgi import Headers, Scope, header
 from llmops_sidecars.proxy.downstream import Downstream
-
-THREAD_BYTES = 64 * 1024
-"""Requests from this size on are checked in a thread: they would keep the others waiting for milliseconds."""
 
 COMMITTED = frozenset({"miss", "shared"})
 """What the cache says of answers that it may remember."""
@@ -48,64 +39,50 @@ class Generation:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._downstream, self._readiness, self._metrics, self._clock = downstream, readiness, metrics, clock
+        self._preparation = Preparation(metrics, clock)
 
     def of(self, endpoint: Endpoint) -> Work:
         """The work of one endpoint."""
         return partial(self._answer, endpoint)
 
     async def _answer(self, endpoint: Endpoint, incoming: Incoming) -> None:
-        call, record = endpoint.read(incoming.body), incoming.record
-        if call.request.model != incoming.serving.contract.model:
-            raise model_not_found(incoming.serving.contract.model)
-        record.streamed = call.streams
-        served = choose(incoming.serving, _caller(call.request, record))
+        record, contract = incoming.record, incoming.serving.contract
+        call = self._read(endpoint, incoming)
+        asked = call.requests[0]
+        served = choose(incoming.serving, caller_of(asked.safety_identifier or asked.user, record))
         record.revision = served.configuration.revision
-        prepared = partial(self._prepared, call.request, served, record)
-        large = len(incoming.body) >= THREAD_BYTES
-        forwarded, inspection = await asyncio.to_thread(prepared) if large else prepared()
-        await inspection.asked()
-        await self._forward(incoming, call, served, forwarded, inspection)
+        forwarded = await self._preparation.of(call, served, incoming)
+        token = partial(self._token, record)
+        reply = Reply(call, contract.model, record, contract.limits, incoming.sender, self._clock, token)
+        for number, one in enumerate(forwarded):
+            answer = GuardedAnswer(_judging(call, served, one), choices=asked.choices, first=number * asked.choices)
+            await self._forward(incoming, one, answer, reply, last=number == len(forwarded) - 1)
+
+    def _read(self, endpoint: Endpoint, incoming: Incoming) -> Call:
+        record, started = incoming.record, self._clock()
+        call = endpoint.read(incoming.body)
+        record.streamed = call.streams
+        record.parse_seconds = self._clock() - started
+        if call.requests[0].model != incoming.serving.contract.model:
+            raise model_not_found(incoming.serving.contract.model)
+        return call
 
     async def _forward(
-        self, incoming: Incoming, call: Call, served: Served, body: bytes, inspection: Inspection
+        self, incoming: Incoming, one: Forwarded, answer: GuardedAnswer, reply: Reply, *, last: bool
     ) -> None:
-        """Have it answered below, and send the answer as far as it may leave."""
-        record, contract = incoming.record, incoming.serving.contract
-        headers = _internal_headers(incoming.scope, served, record)
-        async with opened(self._downstream, headers, body, contract.limits) as response:
-            record.cache = response.headers.get("x-llmops-cache", "")
-            record.engine = response.headers.get("x-llmops-engine", "")
+        """Have one request answered below, and send the answer as far as it may leave."""
+        record, limits, sent = incoming.record, incoming.serving.contract.limits, self._clock()
+        async with opened(self._downstream, CHAT_PATH, one.headers, one.body, limits) as response:
+            record.answering(response.headers, self._clock() - sent)
             if response.status != OK:
                 raise await refusal(response)
-            answer = GuardedAnswer(served.policy, streams=call.streams, rules=inspection.output, vault=inspection.vault)
-            token, passed = partial(self._token, record), partial(self._passed, record)
-            reply = Reply(
-                call, answer, contract.model, record, contract.limits, incoming.sender, self._clock, token, passed
-            )
             try:
-                await reply.send(response)
+                await reply.take(response, answer, partial(self._passed, record, one), last=last)
             except RuleError as error:
                 record.found("output", {}, (error.rule,))
                 raise guard_unavailable() from error
             finally:
                 _account(record, answer)
-
-    def _prepared(self, request: ChatRequest, served: Served, record: Record) -> tuple[bytes, Inspection]:
-        """The request as the cache gets it: template rendered, texts checked, always streaming, without its user."""
-        started = self._clock()
-        request, template = templated(request, served)
-        record.prompt = f"{template.id}@{template.version}" if template else ""
-        rendered = self._clock()
-        record.render_seconds = rendered - started
-        usage = StreamOptions(include_usage=True)
-        request = msgspec.structs.replace(request, stream=True, stream_options=usage, n=None, user=None)
-        inspection = Inspection(served.policy, context_of(request, template), record)
-        try:
-            inspection.size(request)
-            return msgspec.json.encode(checked(request, inspection.text)), inspection
-        finally:
-            record.check_seconds = self._clock() - rendered
-            self._metrics.check.labels(record.revision).observe(record.check_seconds)
 
     def _token(self, record: Record) -> None:
         """The engine has said something, unless the cache remembers it."""
@@ -114,41 +91,25 @@ class Generation:
         if record.cache != HIT:
             self._readiness.mark(now)
 
-    async def _passed(self, record: Record) -> None:
+    async def _passed(self, record: Record, one: Forwarded) -> None:
         if record.cache in COMMITTED:
-            await commit(self._downstream, record.generation)
+            await commit(self._downstream, one.generation)
+
+
+def _judging(call: Call, served: Served, one: Forwarded) -> Judging:
+    """How the answer to one request is judged."""
+    return Judging(
+        one.inspection.output,
+        served.policy.stream,
+        streams=call.streams,
+        vault=one.inspection.vault,
+        terms=call.terms,
+        logprobs=bool(call.requests[0].logprobs),
+    )
 
 
 def _account(record: Record, answer: GuardedAnswer) -> None:
-    record.usage = answer.usage
-    record.found("output", answer.counts, answer.errors.elements())
+    record.usage = record.usage.plus(answer.usage)
+    record.found("output", answer.judging.counts, answer.judging.errors.elements())
     if answer.blocked_by is not None:
         record.outcome = "answer_blocked"
-
-
-def _caller(request: ChatRequest, record: Record) -> str:
-    """Who is to get the same configuration each time: the user that the request names, or its credential."""
-    if request.user:
-        return request.user
-    return record.request_id if record.tenant == ANONYMOUS else record.tenant
-
-
-def _internal_headers(scope: Scope, served: Served, record: Record) -> Headers:
-    fields = {
-        "x-request-id": record.generation,
-        "x-llmops-tenant": record.tenant,
-        "x-llmops-revision": record.revision,
-        "x-llmops-policy": served.policy.version,
-        "x-llmops-prompt": record.prompt,
-        "cache-control": _cache_control(scope, record),
-        "content-type": "application/json",
-    }
-    return [(name.encode(), value.encode()) for name, value in fields.items() if value]
-
-
-def _cache_control(scope: Scope, record: Record) -> str:
-    """What the caller asks for, as far as it is known here; a prompt in which something was found is not kept."""
-    if record.acted_on:
-        return "no-store"
-    asked = {part.strip().lower() for part in (header(scope, b"cache-control") or "").split(",")}
-    return ", ".join(sorted(asked & {"no-store", "no-cache"}))

@@ -95,7 +95,9 @@ class Pipeline:
             record.queue_seconds = waited
             self._metrics.queue.observe(waited)
             serving = self._serving()
+            reading = self._clock()
             body = await read_body(scope, receive, serving.contract.limits.body_bytes)
+            record.body_seconds = self._clock() - reading
             await until_disconnect(receive, _timed(work, Incoming(serving, scope, body, sender, record)))
 
     async def _fail(self, error: ApiError, sender: StreamSender, record: Record) -> None:

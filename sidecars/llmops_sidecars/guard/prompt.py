@@ -21,7 +21,7 @@ def templated(request: ChatRequest, served: Served) -> tuple[ChatRequest, Templa
     if reference is None:
         return request, None
     template = _find(reference, served)
-    rendered = tuple(_message(one.role, one.content) for one in render(template, reference.variables))
+    rendered = tuple(_message(one.role, one.content) for one in render(template, reference.variables or {}))
     given = template.parameters
     filled = msgspec.structs.replace(
         request,

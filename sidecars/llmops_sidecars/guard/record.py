@@ -24,6 +24,7 @@ OUTCOMES = frozenset(
     {
         "ok",
         "answer_blocked",
+        "answer_not_conforming",
         "client_left",
         "body_too_large",
         "body_too_slow",
@@ -54,6 +55,7 @@ OUTCOMES = frozenset(
 
 HIT = "hit"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CACHE_TIMING = re.compile(r"cache;dur=(\d{1,9}\.\d{1,3})")
 UNKNOWN_REVISION = "none"
 
 _log = logging.getLogger("llmops.access")
@@ -87,18 +89,38 @@ class Record:
     waited: list[tuple[str, float]] = field(default_factory=list)
     """How long each rule took that had to be waited for."""
     queue_seconds: float = 0.0
+    access_seconds: float = 0.0
+    body_seconds: float = 0.0
+    parse_seconds: float = 0.0
     render_seconds: float = 0.0
     check_seconds: float = 0.0
+    cache_seconds: float = 0.0
+    upstream_seconds: float = 0.0
     first_token: float | None = None
     last_token: float | None = None
     _between: Histogram | None = None
     """The series of the times between tokens, looked up once."""
 
     def timing(self, now: float) -> str:
-        """The stages so far as the value of a `Server-Timing` header, in milliseconds."""
-        own = {"queue": self.queue_seconds, "render": self.render_seconds, "guard": self.check_seconds}
-        stages = own | {"upstream": max(now - self.started - sum(own.values()), 0.0)}
-        return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in stages.items())
+        """The stages so far as the value of a `Server-Timing` header, in milliseconds.
+
+        `cache` is what the cache took itself, `upstream` the wait for the engine's first event behind it, `total` all
+        until now: for streams, until their head leaves.
+        """
+        return (
+            f"queue;dur={self.queue_seconds * 1000:.2f}, access;dur={self.access_seconds * 1000:.2f}, "
+            f"body;dur={self.body_seconds * 1000:.2f}, parse;dur={self.parse_seconds * 1000:.2f}, "
+            f"render;dur={self.render_seconds * 1000:.2f}, guard;dur={self.check_seconds * 1000:.2f}, "
+            f"cache;dur={self.cache_seconds * 1000:.2f}, upstream;dur={self.upstream_seconds * 1000:.2f}, "
+            f"total;dur={(now - self.started) * 1000:.2f}"
+        )
+
+    def answering(self, headers: Mapping[str, str], seconds: float) -> None:
+        """The head of an answer has come from below, after so many seconds; it says what the cache did."""
+        self.cache, self.engine = headers.get("x-llmops-cache", ""), headers.get("x-llmops-engine", "")
+        own = seconds if self.cache == HIT else min(_own_seconds(headers.get("server-timing", "")), seconds)
+        self.cache_seconds += own
+        self.upstream_seconds += seconds - own
 
     def headers(self, now: float) -> list[tuple[bytes, bytes]]:
         """What every answer says about itself."""
@@ -195,6 +217,12 @@ def request_id_of(scope: Scope) -> str:
 def tenant(credential: str | None) -> str:
     """Who shares a cache partition: callers with the same credential, by its digest; all callers without one."""
     return hashlib.sha256(credential.encode()).hexdigest()[:16] if credential else ANONYMOUS
+
+
+def _own_seconds(timing: str) -> float:
+    """What the cache says that it took itself; nothing when it does not say."""
+    found = CACHE_TIMING.fullmatch(timing)
+    return float(found[1]) / 1000 if found else 0.0
 
 
 def _milliseconds(seconds: float) -> float:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llmops_sidecars.contract import Limits
 from llmops_sidecars.guard.answer import GuardedAnswer
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.upstream import GRACE_SECONDS
-from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, decode_chunk
+from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Usage, decode_chunk
 from llmops_sidecars.openai.assembly import Assembly
 from llmops_sidecars.openai.endpoint import Call, Head, Writer
 from llmops_sidecars.openai.errors import engine_failed, engine_timeout
@@ -22,99 +22,112 @@ from llmops_sidecars.proxy.downstream import DownstreamResponse
 OK = 200
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reply:
-    """What is needed to answer one call. `token` is told of each event with text, `passed` when all has passed."""
+    """What is needed to answer one call, and what of it has been sent. `token` is told of each event with text."""
 
     call: Call
-    answer: GuardedAnswer
     model: str
     record: Record
     limits: Limits
     sender: StreamSender
     clock: Callable[[], float]
     token: Callable[[], None]
-    passed: Callable[[], Awaitable[None]]
+    writer: Writer | None = None
+    collected: Assembly = field(default_factory=Assembly)
+    usage: Usage = field(default_factory=Usage)
 
-    async def send(self, response: DownstreamResponse) -> None:
-        """Answer in the form that the client wants."""
-        await (self._stream(response) if self.call.streams else self._whole(response))
+    async def take(
+        self, response: DownstreamResponse, answer: GuardedAnswer, passed: Callable[[], Awaitable[None]], *, last: bool
+    ) -> None:
+        """Answer one of the call's requests, in their order. `passed` is awaited when all of it has, before its end."""
+        taken = await (self._stream(response, answer) if self.call.streams else self._whole(response, answer))
+        self.usage = self.usage.plus(answer.usage)
+        if answer.blocked_by is None:
+            await passed()
+        if last and self.call.streams:
+            self.record.ended = True
+            await self.sender.end(taken + self._writing().end(self.usage))
+        elif last:
+            await self._document(answer)
+        else:
+            await self.sender.write(taken)
 
-    async def _stream(self, response: DownstreamResponse) -> None:
-        """Send events as they may leave; `passed` is awaited before the last ones."""
-        writer: Writer | None = None
-        async with aclosing(self._guarded(response)) as batches:
-            async for deltas in batches:
-                opening = b""
-                if writer is None:
-                    writer = await self._start()
-                    opening = writer.begin()
-                await self.sender.write(opening + writer.more(deltas))
-        if writer is None:
-            raise engine_failed("The model's answer has no event.")
-        await self._settle()
-        ending = writer.end(self.answer.finish_reason or "stop", self.answer.usage)
-        self.record.ended = True
-        await self.sender.end(ending)
+    async def _stream(self, response: DownstreamResponse, answer: GuardedAnswer) -> bytes:
+        """Send events as they may leave; gives the last ones."""
+        async with aclosing(self._guarded(response, answer)) as batches:
+            async for leaving in batches:
+                opening = b"" if self.writer else await self._start(answer)
+                await self.sender.write(opening + (self._writing().more(leaving) if leaving else b""))
+        return self._writing().more(answer.end())
 
-    async def _whole(self, response: DownstreamResponse) -> None:
-        """Collect, then send one document."""
-        collected = Assembly()
-        async with aclosing(self._guarded(response)) as batches:
-            async for deltas in batches:
-                for delta in deltas:
-                    collected.add(_chunk(delta))
-        await self._settle()
-        collected.add(_chunk(Delta(), self.answer.finish_reason))
-        collected.usage = self.answer.usage
+    async def _whole(self, response: DownstreamResponse, answer: GuardedAnswer) -> bytes:
+        """Collect; there is nothing to send before the document."""
+        async with aclosing(self._guarded(response, answer)) as batches:
+            async for leaving in batches:
+                self._collect(leaving)
+        self._collect(answer.end())
+        return b""
+
+    async def _document(self, answer: GuardedAnswer) -> None:
+        self.collected.usage = self.usage
+        document = self.call.document(self._head(answer), self.collected)
         self.record.status = OK
         headers = (JSON, *self.record.headers(self.clock()))
         self.record.ended = True
-        await self.sender.whole(OK, self.call.document(self._head(), collected), headers)
+        await self.sender.whole(OK, document, headers)
 
-    async def _start(self) -> Writer:
+    def _collect(self, leaving: Iterable[ChunkChoice]) -> None:
+        for choice in leaving:
+            self.collected.add(choice)
+
+    async def _start(self, answer: GuardedAnswer) -> bytes:
+        """Send the head; gives the first events."""
         self.record.status = OK
+        self.writer = self.call.writer(self._head(answer))
+        self.sender.failing = self.writer.fail
         await self.sender.start(OK, (*STREAM_HEADERS, *self.record.headers(self.clock())))
-        return self.call.writer(self._head())
+        return self.writer.begin()
 
-    async def _settle(self) -> None:
-        """The answer is whole: have it remembered, unless it was blocked."""
-        if self.answer.blocked_by is None:
-            await self.passed()
+    def _writing(self) -> Writer:
+        if self.writer is None:
+            raise engine_failed("The model's answer has no event.")
+        return self.writer
 
-    def _head(self) -> Head:
-        return Head(self.record.request_id, self.answer.created, self.model)
+    def _head(self, answer: GuardedAnswer) -> Head:
+        return Head(self.record.request_id, answer.created, self.model)
 
-    async def _guarded(self, response: DownstreamResponse) -> AsyncGenerator[list[Delta], None]:
-        """What may leave, in a batch per read, until the answer ends or is blocked."""
+    async def _guarded(
+        self, response: DownstreamResponse, answer: GuardedAnswer
+    ) -> AsyncGenerator[list[ChunkChoice], None]:
+        """What may leave, in a batch per read, until the answer ends or all of it is blocked."""
         done = False
-        async with aclosing(self._events(response)) as batches:
+        async with aclosing(self._events(response, answer)) as batches:
             async for events in batches:
-                deltas: list[Delta] = [] if events else self.answer.tick(self.clock())
+                leaving = [] if events else answer.tick(self.clock())
                 for data in events:
                     done = done or data == DONE_DATA
                     if not done:
-                        deltas += self._take(decode_chunk(data))
-                if deltas or events:
-                    yield deltas
-                if self.answer.blocked_by is not None:
+                        leaving += self._push(decode_chunk(data), answer)
+                if leaving or events:
+                    yield leaving
+                if answer.over:
                     return
-        if not done or self.answer.finish_reason is None:
+        if not done or not answer.complete:
             raise engine_failed("The model's answer ended before it was complete.")
-        yield self.answer.flush()
 
-    def _take(self, chunk: Chunk) -> list[Delta]:
+    def _push(self, chunk: Chunk, answer: GuardedAnswer) -> list[ChunkChoice]:
         if any(choice.delta.content or choice.delta.refusal or choice.delta.tool_calls for choice in chunk.choices):
             self.token()
-        return self.answer.push(chunk, self.clock())
+        return answer.push(chunk, self.clock())
 
-    async def _events(self, response: DownstreamResponse) -> AsyncGenerator[list[bytes], None]:
+    async def _events(self, response: DownstreamResponse, answer: GuardedAnswer) -> AsyncGenerator[list[bytes], None]:
         """The events of each read; an empty list when time alone may let something go before the next read."""
         splitter = EventSplitter()
         allowed, awaited = self.limits.first_token_seconds, "its first token"
         while True:
             late = self.clock() + allowed + GRACE_SECONDS
-            while (data := await self._read(response, late)) is None:
+            while (data := await self._read(response, late, answer.due)) is None:
                 if self.clock() >= late:
                     raise engine_timeout(awaited, allowed)
                 yield []
@@ -124,16 +137,11 @@ class Reply:
                 yield events
             allowed, awaited = self.limits.inter_token_seconds, "its next token"
 
-    async def _read(self, response: DownstreamResponse, late: float) -> bytes | None:
+    async def _read(self, response: DownstreamResponse, late: float, due: float | None) -> bytes | None:
         """The next piece; None when something that is held is due before it comes, or it is late."""
-        due = self.answer.due
         until = late if due is None else min(late, due)
         try:
             with Deadline(max(until - self.clock(), 0)):
                 return await response.read()
         except TimeoutError:
             return None
-
-
-def _chunk(delta: Delta, finish_reason: str | None = None) -> Chunk:
-    return Chunk(choices=(ChunkChoice(delta=delta, finish_reason=finish_reason),))

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def opened(
-    downstream: Downstream, headers: Headers, body: bytes, limits: Limits
+    downstream: Downstream, path: str, headers: Headers, body: bytes, limits: Limits
 ) -> AsyncIterator[DownstreamResponse]:
     """The answer to a request, whatever its status; raises ApiError for all that may go wrong in and below the block.
 
@@ -44,7 +44,7 @@ async def opened(
     try:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(limits.first_token_seconds + GRACE_SECONDS):
-                response = await stack.enter_async_context(downstream.request("POST", CHAT_PATH, headers, body))
+                response = await stack.enter_async_context(downstream.request("POST", path, headers, body))
             yield response
     except TimeoutError as error:
         raise engine_timeout("its first token", limits.first_token_seconds) from error

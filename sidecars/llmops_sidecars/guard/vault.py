@@ -67,6 +67,11 @@ class Restorer:
         """Start with nothing held."""
         self._vault, self._encode, self._held = vault, encode, ""
 
+    @property
+    def holds(self) -> bool:
+        """Whether something waits that may be the beginning of a placeholder."""
+        return bool(self._held)
+
     def push(self, text: str) -> str:
         """More text; what may be the beginning of a placeholder waits."""
         text = self._held + text

@@ -86,6 +86,11 @@ class Window:
                 return arrived + self._bounds.hold_back_seconds
         return None
 
+    @property
+    def holds(self) -> bool:
+        """Whether something has come that has not left."""
+        return bool(self._held)
+
     def push(self, text: str, now: float) -> Release:
         """Take more text, or none, to let time do its work; raises RuleError, which is the window's end."""
         if self._blocked_by is not None:
@@ -182,6 +187,11 @@ class WholeText:
         """Start empty."""
         self._rules = rules
         self._pieces: list[str] = []
+
+    @property
+    def holds(self) -> bool:
+        """Whether something has come that has not left."""
+        return bool(self._pieces)
 
     def push(self, text: str, _now: float) -> Release:
         """Take more text."""

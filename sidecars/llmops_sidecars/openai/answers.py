@@ -22,6 +22,14 @@ class Usage(Struct, frozen=True):
     completion_tokens: int = 0
     total_tokens: int = 0
 
+    def plus(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.total_tokens + other.total_tokens,
+        )
+
 
 class FunctionDelta(Struct, frozen=True, omit_defaults=True):
     """A piece of a call: the name comes once, the arguments in pieces of one JSON string."""
@@ -87,6 +95,7 @@ class Chunk(Struct, frozen=True):
     choices: tuple[ChunkChoice, ...] = ()
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     usage: Usage | UnsetType | None = UNSET
+    obfuscation: str | UnsetType = UNSET
 
     @property
     def tokens(self) -> Usage | None:
@@ -109,7 +118,7 @@ class Choice(Struct, frozen=True):
     message: AnswerMessage
     finish_reason: str
     index: int = 0
-    logprobs: None = None
+    logprobs: Logprobs | None = None
 
 
 class ChatResponse(Struct, frozen=True):
@@ -157,7 +166,7 @@ def decode_chunk(data: bytes) -> Chunk:
         raise engine_failed("The model's answer has an event of unknown shape.") from error
     if event.error is not None:
         raise event_error(event.error)
-    return Chunk(event.id, event.created, event.model, event.choices, usage=event.usage)
+    return event
 
 
 def encode_answer(answer: Chunk | ChatResponse | ModelList | Model) -> bytes:

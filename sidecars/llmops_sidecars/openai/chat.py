@@ -1,35 +1,42 @@
-"""The chat request: its shape, and reading it so that a mistake is named in words that its author understands.
+"""The chat request: its shape. It is what clients send, and the internal form of every other endpoint's requests.
 
 Fields that this service does not know are ignored, never refused: clients send new ones every month. Known ones are
-typed and bounded, and what changes the answer but cannot be honoured here is refused with its name (`n` above 1,
-`logprobs`, content parts that are no text). `prompt` is our own: a template instead of, or before, the messages.
+typed and bounded, and what changes the answer but cannot be honoured here is refused with its name (`chat_checks`).
+`prompt` is our own: a template instead of, or before, the messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from llmops_sidecars.openai.errors import ApiError, invalid_json, invalid_request, unsupported
+from llmops_sidecars.openai.decoding import decode_with
 
-MAX_DEPTH = 32
-"""Levels of objects and arrays inside a free-form field."""
+MOST_CHOICES = 4
+"""Choices of one request: each is a generation of its own."""
+
+MOST_ALTERNATIVES = 20
+"""Tokens told for each place of an answer, as in the specification."""
 
 MAX_STOP_WORDS = 16
 MAX_MESSAGES = 2048
 MAX_TOOLS = 128
+MAX_BIASES = 1024
 
-T = TypeVar("T")
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 StopWord = Annotated[str, Meta(min_length=1, max_length=256)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
+Words = Literal["text", "audio"]
+Verbosity = Literal["low", "medium", "high"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class ContentPart(Struct, frozen=True, omit_defaults=True):
-    """A piece of a message; only texts and refusals are taken, `require_text` refuses the others."""
+    """A piece of a message; only texts and refusals are taken, the others are refused by name."""
 
     type: str
     text: str | None = None
@@ -47,11 +54,11 @@ class FunctionCall(Struct, frozen=True):
 
 
 class ToolCall(Struct, frozen=True):
-    """A call in a whole message; chunks carry `ToolCallDelta`."""
+    """A call in a whole message; chunks carry `ToolCallDelta`. Only calls of functions are taken."""
 
     id: str
-    function: FunctionCall
-    type: Literal["function"] = "function"
+    function: FunctionCall | None = None
+    type: str = "function"
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
@@ -61,8 +68,10 @@ class Message(Struct, frozen=True, omit_defaults=True):
     content: Content = None
     name: str | None = None
     refusal: str | None = None
-    tool_calls: tuple[ToolCall, ...] | None = None
+    tool_calls: Annotated[tuple[ToolCall, ...], Meta(max_length=MAX_TOOLS)] | None = None
     tool_call_id: str | None = None
+    function_call: Any | None = None
+    audio: Any | None = None
 
 
 class FunctionDefinition(Struct, frozen=True, omit_defaults=True):
@@ -75,28 +84,69 @@ class FunctionDefinition(Struct, frozen=True, omit_defaults=True):
 
 
 class Tool(Struct, frozen=True):
-    """A tool that the model may use."""
+    """A tool that the model may use; only functions are taken."""
 
-    function: FunctionDefinition
-    type: Literal["function"]
+    function: FunctionDefinition | None = None
+    type: str = "function"
+
+
+class NamedFunction(Struct, frozen=True):
+    """The name of one of the functions."""
+
+    name: str
+
+
+class AllowedTools(Struct, frozen=True):
+    """Some of the tools, and whether one of them has to be used."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[tuple[Tool, ...], Meta(max_length=MAX_TOOLS)]
+
+
+class ToolChoice(Struct, frozen=True, omit_defaults=True):
+    """One function that has to be called, or some tools of which one may."""
+
+    type: str
+    function: NamedFunction | None = None
+    allowed_tools: AllowedTools | None = None
+
+
+class JsonSchema(Struct, frozen=True, omit_defaults=True):
+    """A schema for the answer; it is held against it whether it is called strict or not."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    schema: dict[str, Any] | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(Struct, frozen=True, omit_defaults=True):
+    """The form of the answer."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
 
 
 class StreamOptions(Struct, frozen=True, omit_defaults=True):
-    """`include_usage` asks for a last chunk without choices that has the usage."""
+    """`include_usage` asks for a last chunk with the usage, `include_obfuscation` for chunks of like sizes."""
 
     include_usage: bool | None = None
+    include_obfuscation: bool | None = None
 
 
 class PromptReference(Struct, frozen=True, omit_defaults=True):
     """A template of this service by its id, with values for its variables."""
 
     id: Annotated[str, Meta(min_length=1, max_length=253)]
-    variables: dict[str, str | int | float | bool] = {}
+    variables: dict[str, str | int | float | bool] | None = None
     version: str | None = None
 
 
 class ChatRequest(Struct, frozen=True, omit_defaults=True):
-    """A chat completion request; `max_completion_tokens` is the newer name of `max_tokens` and wins."""
+    """A chat completion request; `max_completion_tokens` is the newer name of `max_tokens` and wins.
+
+    From `audio` on: what is known only to be refused.
+    """
 
     model: Annotated[str, Meta(min_length=1)]
     messages: Annotated[tuple[Message, ...], Meta(max_length=MAX_MESSAGES)] = ()
@@ -104,23 +154,32 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True):
     stream_options: StreamOptions | None = None
     max_tokens: TokenLimit | None = None
     max_completion_tokens: TokenLimit | None = None
-    n: int | None = None
+    n: Annotated[int, Meta(ge=1, le=MOST_CHOICES)] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
-    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
     stop: StopWord | Annotated[tuple[StopWord, ...], Meta(max_length=MAX_STOP_WORDS)] | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: Annotated[dict[str, Bias], Meta(max_length=MAX_BIASES)] | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=MOST_ALTERNATIVES)] | None = None
     tools: Annotated[tuple[Tool, ...], Meta(max_length=MAX_TOOLS)] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    response_format: dict[str, Any] | None = None
-    reasoning_effort: str | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    verbosity: Verbosity | None = None
     user: str | None = None
+    safety_identifier: str | None = None
     prompt: PromptReference | None = None
+    store: bool | None = None
+    modalities: tuple[Words, ...] | None = None
+    audio: Any | None = None
+    functions: Any | None = None
+    function_call: Any | None = None
+    moderation: Any | None = None
+    web_search_options: Any | None = None
 
     @property
     def streams(self) -> bool:
@@ -131,6 +190,16 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True):
     def wants_usage(self) -> bool:
         """Whether the client wants the usage chunk of a stream."""
         return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def wants_obfuscation(self) -> bool:
+        """Whether the client wants chunks whose sizes say little about their texts."""
+        return self.stream_options is not None and bool(self.stream_options.include_obfuscation)
+
+    @property
+    def choices(self) -> int:
+        """How many choices are to be generated."""
+        return self.n or 1
 
     @property
     def output_tokens(self) -> int | None:
@@ -149,12 +218,9 @@ _DECODER = msgspec.json.Decoder(ChatRequest)
 _ENCODER = msgspec.json.Encoder()
 
 
-def decode_request(body: bytes) -> ChatRequest:
-    """Read a request; raises ApiError (400) that says which field is wrong and how."""
-    request = decode_with(_DECODER, body)
-    for require in (_require_input, _require_text, _require_one_choice, _require_no_logprobs, _require_shallow):
-        require(request)
-    return request
+def decode_shape(body: bytes) -> ChatRequest:
+    """Read a request by its shape alone; raises ApiError (400) that says which field is wrong and how."""
+    return decode_with(_DECODER, body)
 
 
 def encode_request(request: ChatRequest) -> bytes:
@@ -167,87 +233,3 @@ def message_text(message: Message) -> str:
     if message.content is None or isinstance(message.content, str):
         return message.content or ""
     return "".join(part.text or part.refusal or "" for part in message.content)
-
-
-def decode_with(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Read a body; raises ApiError (400) that says which field is wrong and how."""
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _named(str(error)) from error
-    except msgspec.DecodeError as error:
-        reason = str(error).removeprefix("JSON is malformed: ")
-        raise invalid_json(reason[:1].lower() + reason[1:]) from error
-    except UnicodeDecodeError as error:
-        raise invalid_json(f"it is not UTF-8 (byte {error.start} of a string: {error.reason})") from error
-    except RecursionError as error:
-        raise invalid_json("it is nested too deeply") from error
-
-
-def _named(message: str) -> ApiError:
-    """Split msgspec's sentence `Expected … - at `$.messages[0].role`` into a field and what is wrong with it."""
-    reason, _, place = message.partition(" - at `")
-    field = place.removesuffix("`").removeprefix("$").removeprefix(".")
-    if reason.startswith("Object missing required field `"):
-        missing = reason.split("`")[1]
-        path = f"{field}.{missing}" if field else missing
-        return invalid_request(f"{path}: this field is required.", path, "missing_field")
-    if reason.startswith("Invalid enum value"):
-        reason = "Not one of the allowed values"
-    if not field:
-        return invalid_json(reason[:1].lower() + reason[1:])
-    return invalid_request(f"{field}: {reason[:1].lower()}{reason[1:]}.", field)
-
-
-def _require_input(request: ChatRequest) -> None:
-    if not request.messages and request.prompt is None:
-        raise invalid_request("messages: give at least one message, or a prompt template in 'prompt'.", "messages")
-
-
-def _require_text(request: ChatRequest) -> None:
-    for place, part in _parts(request):
-        if part.type not in {"text", "refusal"}:
-            raise unsupported(f"{place}.type", f"{place}: content other than text")
-        if getattr(part, part.type) is None:
-            raise invalid_request(
-                f"{place}.{part.type}: this field is required.", f"{place}.{part.type}", "missing_field"
-            )
-
-
-def _parts(request: ChatRequest) -> Iterator[tuple[str, ContentPart]]:
-    for index, message in enumerate(request.messages):
-        if isinstance(message.content, tuple):
-            for number, part in enumerate(message.content):
-                yield f"messages[{index}].content[{number}]", part
-
-
-def _require_one_choice(request: ChatRequest) -> None:
-    if request.n is not None and request.n != 1:
-        raise unsupported("n", "n: more than one answer per request")
-
-
-def _require_no_logprobs(request: ChatRequest) -> None:
-    """Log probabilities repeat the answer token by token, past the guard's window and its masks."""
-    if request.logprobs:
-        raise unsupported("logprobs", "logprobs: showing the probabilities of tokens")
-
-
-def _require_shallow(request: ChatRequest) -> None:
-    for field in ("tools", "tool_choice", "response_format"):
-        if _depth_exceeds(msgspec.to_builtins(getattr(request, field)), MAX_DEPTH):
-            raise invalid_request(f"{field}: nested more than {MAX_DEPTH} levels deep.", field)
-
-
-def _depth_exceeds(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        level = [child for parent in level for child in _children(parent)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list | tuple) else []

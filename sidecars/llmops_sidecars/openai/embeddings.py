@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import array
 import base64
+import re
 import sys
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from llmops_sidecars.openai.chat import decode_with
-from llmops_sidecars.openai.errors import invalid_request
+from llmops_sidecars.openai.decoding import decode_with
+from llmops_sidecars.openai.errors import engine_failed, invalid_request
 
 MAX_INPUTS = 2048
 """OpenAI's limit on texts in one request."""
@@ -62,6 +63,8 @@ class EmbeddingsResponse(Struct, frozen=True):
 
 
 _DECODER = msgspec.json.Decoder(EmbeddingsRequest)
+_ANSWER_DECODER = msgspec.json.Decoder(EmbeddingsResponse)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -75,6 +78,17 @@ def decode_embeddings_request(body: bytes) -> EmbeddingsRequest:
         if not one:
             raise invalid_request(f"input[{place}]: it is empty.", f"input[{place}]")
     return request
+
+
+def decode_embeddings_response(body: bytes) -> EmbeddingsResponse:
+    """Read an answer; raises ApiError (`engine_failed`) for one of another shape."""
+    try:
+        answer = _ANSWER_DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise engine_failed("The engine's answer is of unknown shape.") from error
+    if any(isinstance(one.embedding, str) and not _BASE64.fullmatch(one.embedding) for one in answer.data):
+        raise engine_failed("The engine's answer is of unknown shape.")
+    return answer
 
 
 def encode_embeddings(message: EmbeddingsRequest | EmbeddingsResponse) -> bytes:

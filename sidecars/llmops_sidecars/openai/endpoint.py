@@ -1,4 +1,4 @@
-"""What an endpoint is to the guard: two pure translations.
+"""What an endpoint that generates is to the guard: two pure translations.
 
 in:   a body -> a `Call`: what is asked, as chat requests, the one form that is checked, remembered and generated
 out:  the guarded answer -> the endpoint's events, or its document
@@ -11,9 +11,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from llmops_sidecars.openai.answers import Delta, Usage
+from llmops_sidecars.openai.answers import ChunkChoice, Usage
 from llmops_sidecars.openai.assembly import Assembly
 from llmops_sidecars.openai.chat import ChatRequest
+from llmops_sidecars.openai.errors import ApiError
+from llmops_sidecars.openai.terms import Terms
 
 
 class Head(Struct, frozen=True):
@@ -30,19 +32,26 @@ class Writer(Protocol):
     def begin(self) -> bytes:
         """The events before any text."""
 
-    def more(self, deltas: Sequence[Delta]) -> bytes:
-        """The events for what the answer grows by."""
+    def more(self, choices: Sequence[ChunkChoice]) -> bytes:
+        """The events for what choices grow by; one that has ended says why."""
 
-    def end(self, finish_reason: str, usage: Usage) -> bytes:
-        """The events that end the answer."""
+    def end(self, usage: Usage) -> bytes:
+        """The events after the ends of all choices."""
+
+    def fail(self, error: ApiError) -> bytes:
+        """The events that end the answer with an error."""
 
 
 class Call(Protocol):
     """One request of an endpoint."""
 
     @property
-    def request(self) -> ChatRequest:
-        """What is asked."""
+    def requests(self) -> Sequence[ChatRequest]:
+        """What is asked, at least one, for the same model; the choices of their answers are numbered through."""
+
+    @property
+    def terms(self) -> Terms:
+        """What is demanded of each answer."""
 
     @property
     def streams(self) -> bool:

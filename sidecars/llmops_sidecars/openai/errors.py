@@ -32,7 +32,10 @@ class ErrorEnvelope(Struct, frozen=True):
 
 
 class ApiError(Exception):
-    """A request that is answered with an error. `retry_after` is in seconds; `message` goes to the client as it is."""
+    """A request that is answered with an error. `message` goes to the client as it is.
+
+    `retry_after` is in seconds; `allow` is the method that the path takes.
+    """
 
     def __init__(
         self,
@@ -43,10 +46,10 @@ class ApiError(Exception):
         type: str = "invalid_request_error",  # noqa: A002 - the envelope's own word
         param: str | None = None,
         retry_after: int | None = None,
+        allow: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
+        self.status, self.retry_after, self.allow = status, retry_after, allow
         self.body = ErrorBody(message, type, param, code)
 
     @property
@@ -71,7 +74,11 @@ def decode_error(status: int, body: bytes, *, retry_after: int | None = None) ->
 def event_error(body: ErrorBody) -> ApiError:
     """The error that an event of a stream carries; the status is for clients that do not stream."""
     return ApiError(
-        502 if body.code == "engine_failed" else 503, body.code, body.message, type=body.type, param=body.param
+        502 if body.code in {"engine_failed", "answer_not_conforming"} else 503,
+        body.code,
+        body.message,
+        type=body.type,
+        param=body.param,
     )
 
 
@@ -140,12 +147,12 @@ def model_not_found(model: str) -> ApiError:
 
 def route_not_found() -> ApiError:
     """404: no such path."""
-    return ApiError(404, "not_found", "There is nothing here; this service has /v1/chat/completions and /v1/models.")
+    return ApiError(404, "not_found", "There is nothing here; /openapi.json says what this service has.")
 
 
 def method_not_allowed(allowed: str) -> ApiError:
     """405: the path exists; `allowed` is the method that it takes."""
-    return ApiError(405, "method_not_allowed", f"This path takes {allowed} only.")
+    return ApiError(405, "method_not_allowed", f"This path takes {allowed} only.", allow=allowed)
 
 
 def content_blocked(rule: str) -> ApiError:
@@ -172,6 +179,12 @@ def engine_timeout(phase: str, seconds: float) -> ApiError:
 def engine_failed(message: str = "The model failed while it was answering.") -> ApiError:
     """502: the engine broke off; after the first event this is the last one."""
     return ApiError(502, "engine_failed", message, type="server_error")
+
+
+def answer_not_conforming(reason: str) -> ApiError:
+    """502: the answer is not what was asked for; `reason` says in what, and never repeats it."""
+    message = f"The model's answer is not what was asked for: {reason}."
+    return ApiError(502, "answer_not_conforming", message, type="server_error")
 
 
 def too_many_requests(retry_after: int | None = None) -> ApiError:

@@ -5,7 +5,10 @@ The format is the HTML standard's (section 9.2.6, "Interpreting an event stream"
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, Usage, encode_answer
 from llmops_sidecars.openai.errors import ApiError
@@ -18,6 +21,9 @@ DONE = b"data: [DONE]\n\n"
 
 MAX_EVENT_BYTES = 1024 * 1024
 
+OBFUSCATED_BYTES = 64
+"""Sizes of obfuscated events are multiples of this, and what their field takes."""
+
 STREAM_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -25,16 +31,24 @@ STREAM_HEADERS = (
 )
 """What keeps proxies from turning a stream into one burst."""
 
-_PLACEHOLDER = "\x00"
+PLACEHOLDER = secrets.token_hex(16)
+"""Stands for a text in an event that is a template; nothing else in the event can be it by chance."""
+
+_ENCODED_PLACEHOLDER = msgspec.json.encode(PLACEHOLDER)
 
 
 class EventTooLargeError(Exception):
     """The stream has an event larger than allowed; nothing after it can be read."""
 
 
-def encode_event(data: bytes) -> bytes:
+def encode_event(data: bytes, name: bytes = b"") -> bytes:
     """One event; `data` must have no line break, as JSON from msgspec never has."""
-    return b"data: " + data + b"\n\n"
+    return b"event: " + name + b"\ndata: " + data + b"\n\n" if name else b"data: " + data + b"\n\n"
+
+
+def obfuscation(size: int) -> str:
+    """Random letters that bring an event of `size` bytes up to a size that many have: it says less of its text."""
+    return secrets.token_hex(OBFUSCATED_BYTES // 2)[: OBFUSCATED_BYTES - size % OBFUSCATED_BYTES]
 
 
 def error_event(error: ApiError) -> bytes:
@@ -87,35 +101,46 @@ class EventSplitter:
             raise EventTooLargeError(f"an event is larger than {self._max} bytes")
 
 
-class ChunkWriter:
-    """Writes the chunks of one answer; what does not change between them is encoded once (a tenth of the time)."""
+class TextEvent:
+    """An event of which only one text changes: the rest is encoded once (a tenth of the time)."""
 
-    def __init__(self, id: str, created: int, model: str) -> None:  # noqa: A002 - the API's own word
-        self._empty = Chunk(id, created, model)
-        template = self._event(Delta(content=_PLACEHOLDER), None)
-        before, content, after = template.partition(b'"content":')
-        self._before, self._after = before + content, after.removeprefix(b'"\\u0000"')
+    def __init__(self, event: bytes) -> None:
+        """Take one in which `PLACEHOLDER` stands for the text."""
+        self._before, _, self._after = event.partition(_ENCODED_PLACEHOLDER)
         self._encoder = msgspec.json.Encoder()
 
-    def role(self) -> bytes:
-        """The first event."""
-        return self._event(Delta(role="assistant", content=""), None)
-
-    def text(self, text: str) -> bytes:
-        """An event with more text."""
+    def __call__(self, text: str) -> bytes:
+        """The event with a text in it."""
         return self._before + self._encoder.encode(text) + self._after
 
+
+class ChunkWriter:
+    """Writes the chunks of one answer.
+
+    `usage`: every chunk says that it has none yet, as the specification wants it where the usage is asked for.
+    """
+
+    def __init__(self, id: str, created: int, model: str, *, usage: bool = False) -> None:  # noqa: A002 - the API's word
+        self._empty = Chunk(id, created, model, usage=None if usage else UNSET)
+        self.text = TextEvent(self._event(Delta(content=PLACEHOLDER), None))
+        """An event with more text of the first choice."""
+
+    def role(self, index: int = 0) -> bytes:
+        """The first event of a choice."""
+        return self.choice(ChunkChoice(index, Delta(role="assistant", content="")))
+
     def delta(self, delta: Delta) -> bytes:
-        """An event with anything else that an answer may grow by."""
+        """An event with anything else that the first choice may grow by."""
         return self._event(delta, None)
 
     def finish(self, reason: str) -> bytes:
-        """The event that says why the answer ends."""
+        """The event that says why the first choice ends."""
         return self._event(Delta(), reason)
 
-    def choice(self, choice: ChunkChoice) -> bytes:
+    def choice(self, choice: ChunkChoice, obfuscation: str | UnsetType = UNSET) -> bytes:
         """An event for one of several choices, or one with more than its text."""
-        return encode_event(encode_answer(msgspec.structs.replace(self._empty, choices=(choice,))))
+        chunk = msgspec.structs.replace(self._empty, choices=(choice,), obfuscation=obfuscation)
+        return encode_event(encode_answer(chunk))
 
     def usage(self, usage: Usage) -> bytes:
         """The event with the usage; it has no choices."""

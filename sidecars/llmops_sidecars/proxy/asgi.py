@@ -99,7 +99,7 @@ async def send_error(send: Send, error: ApiError, headers: Headers = ()) -> None
 async def send_failure(sender: StreamSender, error: ApiError, headers: Headers = ()) -> None:
     """Answer with an error, or, when a stream has begun, end it with an error event."""
     if sender.started:
-        await sender.end(error_event(error))
+        await sender.end(sender.failing(error))
     else:
         await sender.whole(error.status, error.encode(), (JSON, *error_headers(error), *headers))
 
@@ -113,6 +113,8 @@ def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
     fields = []
     if error.retry_after is not None:
         fields.append((b"retry-after", str(error.retry_after).encode()))
+    if error.allow is not None:
+        fields.append((b"allow", error.allow.encode()))
     if error.status == TIMED_OUT:
         fields.append((b"connection", b"close"))
     return tuple(fields)
@@ -126,6 +128,8 @@ class StreamSender:
         self._seconds = seconds
         self.started = False
         """Whether the status has left: an error can then only be an event."""
+        self.failing: Callable[[ApiError], bytes] = error_event
+        """What ends a stream that has begun with an error."""
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""

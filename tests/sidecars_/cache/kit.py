@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from llmops_sidecars.cache.app import CacheApp
 from llmops_sidecars.contract import CacheSettings, Configuration, Contract, TritonGrpcEngine, encode
 from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, Usage, decode_chunk, encode_answer
-from llmops_sidecars.openai.assembly import Assembly
+from llmops_sidecars.openai.assembly import AssembledChoice, Assembly
 from llmops_sidecars.openai.errors import ApiError
 from llmops_sidecars.openai.events import DONE, DONE_DATA, EventSplitter, encode_event, error_event
 from llmops_sidecars.proxy import asgi
@@ -166,7 +166,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return self.assembly.text
+        return "".join(self.texts)
 
     @property
     def error(self) -> str:
@@ -177,11 +177,22 @@ class Answer:
         return code
 
     @property
-    def assembly(self) -> Assembly:
+    def choice(self) -> AssembledChoice:
+        """The only choice, put together."""
         assembly = Assembly()
-        for value in self.chunks:
-            assembly.add(value)
-        return assembly
+        for chunk in self.chunks:
+            for choice in chunk.choices:
+                assembly.add(choice)
+        (whole,) = assembly.choices()
+        return whole
+
+    @property
+    def usage(self) -> Usage | None:
+        return next((chunk.tokens for chunk in self.chunks if chunk.tokens), None)
+
+    @property
+    def ids(self) -> set[str]:
+        return {chunk.id for chunk in self.chunks}
 
 
 class Bench:

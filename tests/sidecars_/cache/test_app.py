@@ -33,8 +33,8 @@ async def test_a_hit_is_the_answer_again_as_a_stream_of_its_own(quick: Bench) ->
     assert (first.outcome, again.outcome) == ("miss", "hit")
     assert again.text == first.text == ANSWER
     assert again.done
-    assert again.assembly.finish_reason == "stop"
-    assert again.assembly.usage == USAGE
+    assert again.choice.finish_reason == "stop"
+    assert again.usage == USAGE
     assert len(again.texts) > 3
     assert again.chunks[0].choices[0].delta.role == "assistant"
     assert {each.id for each in again.chunks} == {"chatcmpl-r2"}
@@ -48,8 +48,8 @@ async def test_a_miss_passes_the_answer_on_as_it_comes(bench: Bench) -> None:
     generation.say("The ", "sky ").chunk(chunk(refusal="no")).end("length")
     answer = await asked
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.assembly.response().choices[0].message.refusal == "no"
-    assert (answer.text, answer.assembly.finish_reason, answer.assembly.usage) == ("The sky ", "length", USAGE)
+    assert answer.choice.refusal == "no"
+    assert (answer.text, answer.choice.finish_reason, answer.usage) == ("The sky ", "length", USAGE)
     assert answer.done
 
 
@@ -123,8 +123,8 @@ async def test_equal_requests_share_one_generation(bench: Bench) -> None:
     answers = [await first, *await asyncio.gather(*others)]
     assert [answer.outcome for answer in answers] == ["miss", *["shared"] * 5]
     assert {answer.text for answer in answers} == {"The sky is blue."}
-    assert {answer.assembly.usage for answer in answers} == {USAGE}
-    assert len({answer.assembly.id for answer in answers}) == 6
+    assert {answer.usage for answer in answers} == {USAGE}
+    assert len(set().union(*(answer.ids for answer in answers))) == 6
     assert len(bench.engine.generations) == 1
 
 
@@ -220,10 +220,10 @@ async def test_only_answers_that_ended_by_themselves_or_by_their_limit_are_remem
 ) -> None:
     asked = asyncio.create_task(bench.ask())
     (await bench.engine.next()).say("The sky").end(reason)
-    assert (await asked).assembly.finish_reason == reason
+    assert (await asked).choice.finish_reason == reason
     assert await bench.commit() is remembered
     if remembered:
-        assert (await bench.ask()).assembly.finish_reason == reason
+        assert (await bench.ask()).choice.finish_reason == reason
 
 
 @pytest.mark.parametrize("extra", [chunk(refusal="I cannot say that."), None], ids=["refusal", "nothing"])

@@ -144,7 +144,7 @@ async def test_a_client_that_leaves_cancels_its_generation(fake: FakeTriton, url
     ("method", "path", "body", "status", "param"),
     [
         ("POST", CHAT, b"{", 400, None),
-        ("POST", CHAT, asked("x", n=2), 400, "n"),
+        ("POST", CHAT, asked("x", n=5), 400, "n"),
         ("POST", CHAT, asked("x", logit_bias={"1": 1}), 400, "logit_bias"),
         ("GET", CHAT, b"", 405, None),
         ("POST", "/probe", b"", 405, None),

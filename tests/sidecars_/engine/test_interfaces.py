@@ -16,6 +16,7 @@ from llmops_sidecars.openai.chat import (
     FunctionCall,
     FunctionDefinition,
     Message,
+    ResponseFormat,
     Tool,
     ToolCall,
 )
@@ -52,7 +53,7 @@ def tensors(interface: TritonInterface, **fields: Any) -> dict[str, Any]:
         ({"max_tokens": 5}, 5),
         ({"max_completion_tokens": 9999}, 4096),
         ({"output_tokens": 100}, 100),
-        ({"tools": (TOOL,), "tool_choice": "none", "response_format": {"type": "text"}}, DEFAULT_OUTPUT_TOKENS),
+        ({"tools": (TOOL,), "tool_choice": "none", "response_format": ResponseFormat("text")}, DEFAULT_OUTPUT_TOKENS),
     ],
     ids=["default", "wanted", "wanted too much", "default above the limit", "unused tools"],
 )
@@ -118,7 +119,7 @@ def test_tensors_have_the_types_of_the_llmapi_model() -> None:
     ("fields", "param"),
     [
         ({"tools": (TOOL,)}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": ResponseFormat("json_object")}, "response_format"),
         ({"logit_bias": {"1": 1.0}}, "logit_bias"),
     ],
     ids=["tools", "format", "bias"],

@@ -15,7 +15,7 @@ from llmops_sidecars.contract import OpenAIEngine
 from llmops_sidecars.engine.driver import EmbedRequest, EngineUnavailableError, Piece, Vectors
 from llmops_sidecars.engine.openai_http import OpenAIHttp
 from llmops_sidecars.openai.answers import FunctionDelta, LikelyToken, TokenLogprob, ToolCallDelta, Usage
-from llmops_sidecars.openai.chat import FunctionDefinition, PromptReference, Tool
+from llmops_sidecars.openai.chat import ChatRequest, FunctionDefinition, PromptReference, Tool
 from llmops_sidecars.openai.embeddings import EmbeddingsRequest
 from llmops_sidecars.openai.errors import ApiError
 from tests.sidecars_.engine.fake_provider import KEY, USAGE, FakeProvider, delta
@@ -118,7 +118,9 @@ async def test_what_only_a_provider_can_do_is_passed_on(driver: OpenAIHttp, prov
         "logit_bias": {"50256": -100.0},
         "seed": 7,
     }
-    await pieces_of(driver, generate("Hi", tools=(tool,), **fields))
+    given = msgspec.convert(fields | {"model": "chat"}, ChatRequest)
+    decoded = {name: getattr(given, name) for name in fields}
+    await pieces_of(driver, generate("Hi", tools=(tool,), **decoded))
     assert provider.requests[0][2] | fields == provider.requests[0][2]
     assert provider.requests[0][2]["tools"][0]["function"]["name"] == "f"
 

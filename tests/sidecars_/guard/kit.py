@@ -32,6 +32,13 @@ from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.serving import Served, Serving, build
 from llmops_sidecars.openai.answers import Delta, Usage
+from llmops_sidecars.openai.embeddings import (
+    Embedding,
+    EmbeddingsResponse,
+    EmbeddingsUsage,
+    encode_embeddings,
+    encoded_vector,
+)
 from llmops_sidecars.openai.events import DONE, STREAM_HEADERS, ChunkWriter
 from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body, until_disconnect
 from llmops_sidecars.proxy.contract_file import ContractFile
@@ -87,6 +94,11 @@ class FakeCache:
                 self.requests.append(msgspec.json.decode(body))
                 self.received.append(headers)
                 await self._answer(receive, send)
+            case "/v1/embeddings":
+                self.requests.append(msgspec.json.decode(body))
+                self.received.append(headers)
+                script = [item for item in self.script if isinstance(item, bytes)]
+                await _send(send, self.status, script or [_vectors(msgspec.json.decode(body))])
             case "/commit":
                 self.commits.append(headers["x-request-id"])
                 await _send(send, 200, [b'{"remembered":true}'])
@@ -120,6 +132,15 @@ class FakeCache:
             else:
                 await send({"type": "http.response.body", "body": item, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _vectors(asked: dict[str, Any]) -> bytes:
+    """A vector of two numbers for each input, in the form that was asked for: its place, and a half."""
+    vectors = [(float(place), 0.5) for place, _ in enumerate(asked["input"])]
+    data = tuple(
+        Embedding(encoded_vector(vector, asked.get("encoding_format")), place) for place, vector in enumerate(vectors)
+    )
+    return encode_embeddings(EmbeddingsResponse(data, "engine-model", EmbeddingsUsage(len(vectors), len(vectors))))
 
 
 async def _send(send: Send, status: int, pieces: list[bytes]) -> None:
@@ -166,10 +187,10 @@ class Guard:
         following.replace(self._path)
         self.file.check()
 
-    async def ask(self, body: object | bytes = None, **headers: str) -> Answer:
-        """Send a chat request."""
+    async def ask(self, body: object | bytes = None, path: str = CHAT, **headers: str) -> Answer:
+        """Send a request, of chat unless another path is given."""
         fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        return await call(self.app, "POST", CHAT, body=question() if body is None else body, headers=fields)
+        return await call(self.app, "POST", path, body=question() if body is None else body, headers=fields)
 
     async def admin(self, path: str, method: str = "GET") -> Answer:
         """Ask the administration port."""

@@ -73,6 +73,9 @@ async def test_an_end_that_comes_with_the_finding_changes_nothing(tmp_path: Path
     assert answer.events[-2]["choices"][0]["finish_reason"] == "content_filter"
 
 
+TOOLS = [{"type": "function", "function": {"name": name}} for name in ("send", "f")]
+
+
 def call_delta(index: int, name: str | None = None, arguments: str | None = None) -> bytes:
     call_id, kind = ("call-1", "function") if name else (None, None)
     return delta(Delta(tool_calls=(ToolCallDelta(index, call_id, kind, FunctionDelta(name, arguments)),)))
@@ -82,21 +85,23 @@ def call_delta(index: int, name: str | None = None, arguments: str | None = None
 async def test_the_arguments_of_tool_calls_are_checked(tmp_path: Path, *, stream: bool) -> None:
     script = [call_delta(0, "send", ""), call_delta(0, None, '{"to": "jane.d'), call_delta(0, None, 'oe@example.com"}')]
     cache = FakeCache([WRITER.role(), *script, *said(reason="tool_calls")[1:]])
-    answer = await guarded(tmp_path, cache).ask(question(stream=stream))
+    answer = await guarded(tmp_path, cache).ask(question(stream=stream, tools=TOOLS))
     if stream:
         deltas = [event["choices"][0]["delta"] for event in answer.events[:-1] if event["choices"]]
         calls = [call for one in deltas for call in one.get("tool_calls", ())]
         assert {call["index"] for call in calls} == {0}
-        assert calls[0]["id"] == "call-1"
+        assert calls[0]["id"].startswith("call_")
+        assert calls[0]["type"] == "function"
         functions = [call.get("function", {}) for call in calls]
         assert "".join(one.get("name", "") for one in functions) == "send"
         assert "".join(one.get("arguments", "") for one in functions) == '{"to": "[EMAIL]"}'
     else:
         message = answer.json["choices"][0]["message"]
         assert message["content"] is None
-        assert message["tool_calls"] == [
-            {"id": "call-1", "type": "function", "function": {"name": "send", "arguments": '{"to": "[EMAIL]"}'}}
-        ]
+        (call,) = message["tool_calls"]
+        assert call["id"].startswith("call_")
+        assert call["type"] == "function"
+        assert call["function"] == {"name": "send", "arguments": '{"to": "[EMAIL]"}'}
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -245,7 +250,7 @@ async def test_text_is_not_held_without_rules(tmp_path: Path) -> None:
 
 async def test_a_flood_of_tool_calls_fails_the_answer(tmp_path: Path) -> None:
     cache = FakeCache([WRITER.role(), *(call_delta(index, "f", "{}") for index in range(300)), *said()[1:]])
-    answer = await guarded(tmp_path, cache).ask()
+    answer = await guarded(tmp_path, cache).ask(question(tools=TOOLS))
     assert (answer.status, answer.error["code"]) == (502, "engine_failed")
     assert "too many tool calls" in answer.error["message"]
 

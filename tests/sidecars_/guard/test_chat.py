@@ -101,7 +101,7 @@ async def test_the_cache_gets_the_internal_form(tmp_path: Path, *, stream: bool)
     assert answer.headers["x-llmops-revision"] == "r1"
     assert answer.headers["x-llmops-cache"] == "miss"
     stages = [stage.partition(";")[0] for stage in answer.headers["server-timing"].split(", ")]
-    assert stages == ["queue", "render", "guard", "upstream"]
+    assert stages == ["queue", "access", "body", "parse", "render", "guard", "cache", "upstream", "total"]
 
 
 async def test_callers_have_their_own_tenant(tmp_path: Path) -> None:
@@ -192,9 +192,14 @@ BLOCKED_PLACES = {
     "tool schema type": {
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": SECRET, "role": SECRET}}}]
     },
-    "tool choice": {"tool_choice": {"type": "function", "function": {"name": SECRET}}},
+    "tool choice": {
+        "tools": [{"type": "function", "function": {"name": SECRET}}],
+        "tool_choice": {"type": "function", "function": {"name": SECRET}},
+    },
     "stop": {"stop": [SECRET]},
-    "response format": {"response_format": {"type": "json_schema", "json_schema": {"description": SECRET}}},
+    "response format": {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "description": SECRET}}
+    },
 }
 
 

@@ -27,7 +27,11 @@ BAD_BODIES = {
     "no object": (b"[1]", "invalid_json", None),
     "invalid utf-8": (b'{"model":"chat","messages":[{"role":"user","content":"\xff\xfe"}]}', "invalid_json", None),
     "deep": (b"[" * 100_000, "invalid_json", None),
-    "deep schema": (question(response_format={"x": NESTED}), "invalid_value", "response_format"),
+    "deep schema": (
+        question(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"x": NESTED}}}),
+        "invalid_value",
+        "response_format",
+    ),
     "no model": ({"messages": [{"role": "user", "content": "x"}]}, "missing_field", "model"),
     "no messages": ({"model": "chat"}, "invalid_value", "messages"),
     "wrong role": (
@@ -37,13 +41,20 @@ BAD_BODIES = {
     ),
     "wrong type": (question(temperature="hot"), "invalid_value", "temperature"),
     "out of range": (question(temperature=3), "invalid_value", "temperature"),
-    "several answers": (question(n=5), "unsupported_parameter", "n"),
+    "several answers": (question(n=5), "invalid_value", "n"),
     "image": (
         {"model": "chat", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         "unsupported_parameter",
         "messages[0].content[0].type",
     ),
-    "probabilities": (question(logprobs=True), "unsupported_parameter", "logprobs"),
+    "alternatives alone": (question(top_logprobs=1), "invalid_value", "top_logprobs"),
+    "schema with a reference elsewhere": (
+        question(
+            response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"$ref": "http://a/b"}}}
+        ),
+        "invalid_value",
+        "response_format.json_schema.schema",
+    ),
     "many stop words": (question(stop=["x"] * 100), "invalid_value", "stop"),
     "half a character": (b'{"model":"chat","messages":[{"role":"user","content":"\\ud800"}]}', "invalid_json", None),
 }
@@ -105,7 +116,10 @@ async def test_a_compressed_body_is_refused(tmp_path: Path) -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/", 404, "not_found"),
-        ("POST", "/v1/embeddings", 404, "not_found"),
+        ("POST", "/v1/audio/speech", 404, "not_found"),
+        ("POST", "/v1/v1/chat/completions", 404, "not_found"),
+        ("POST", "/v1", 404, "not_found"),
+        ("GET", "/v1/embeddings", 405, "method_not_allowed"),
         ("POST", "/v1/chat/completions/x", 404, "not_found"),
         ("POST", "/commit", 404, "not_found"),
         ("POST", "/drain", 404, "not_found"),
@@ -132,8 +146,10 @@ async def test_the_model_is_listed_and_found(tmp_path: Path, slash: str) -> None
     assert isinstance(one["created"], int)
 
 
-async def test_a_trailing_slash_is_no_mistake(tmp_path: Path) -> None:
-    assert (await call(guarded(tmp_path, FakeCache(said("x"))).app, "POST", f"{CHAT}/", body=question())).status == 200
+@pytest.mark.parametrize("path", [f"{CHAT}/", "/chat/completions", "/chat/completions/"])
+async def test_a_trailing_slash_or_a_missing_prefix_is_no_mistake(tmp_path: Path, path: str) -> None:
+    assert (await call(guarded(tmp_path, FakeCache(said("x"))).app, "POST", path, body=question())).status == 200
+    assert (await call(guarded(tmp_path, FakeCache()).app, "GET", "/models")).status == 200
 
 
 BAD_PROMPTS = {

@@ -5,7 +5,6 @@ import openai.types.chat as sdk
 import pytest
 
 from llmops_sidecars.openai.answers import (
-    AnswerMessage,
     Chunk,
     ChunkChoice,
     Delta,
@@ -15,7 +14,6 @@ from llmops_sidecars.openai.answers import (
     decode_chunk,
     encode_answer,
 )
-from llmops_sidecars.openai.assembly import Assembly
 from llmops_sidecars.openai.errors import ApiError, engine_timeout
 
 
@@ -82,55 +80,3 @@ def test_the_list_of_models() -> None:
         "object": "list",
         "data": [{"id": "chat", "object": "model", "created": 7, "owned_by": "llmops"}],
     }
-
-
-def chunks(*deltas: bytes) -> Assembly:
-    assembly = Assembly()
-    for delta in deltas:
-        assembly.add(decode_chunk(b'{"id": "1", "created": 7, "model": "chat", "choices": [' + delta + b"]}"))
-    return assembly
-
-
-def test_chunks_make_a_response_that_the_official_client_reads() -> None:
-    assembly = chunks(
-        b'{"delta": {"role": "assistant", "content": ""}}',
-        b'{"delta": {"content": "Hello"}}',
-        b'{"delta": {"content": " you"}, "finish_reason": "stop"}',
-        b"",
-    )
-    assembly.add(Chunk(usage=Usage(1, 2, 3)))
-    response = sdk.ChatCompletion.model_validate_json(encode_answer(assembly.response()), strict=True)
-    assert (response.id, response.created, response.model) == ("1", 7, "chat")
-    assert (response.choices[0].message.content, response.choices[0].finish_reason) == ("Hello you", "stop")
-    assert response.usage is not None
-    assert response.usage.total_tokens == 3
-    assert assembly.complete
-    assert assembly.text == "Hello you"
-
-
-def test_pieces_of_tool_calls_are_joined_in_their_order() -> None:
-    assembly = chunks(
-        b'{"delta": {"tool_calls": [{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{}"}}]}}',
-        b'{"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}]}}',
-        b'{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}}',
-        b'{"delta": {"tool_calls": [{"index": 0}]}, "finish_reason": "tool_calls"}',
-    )
-    message = sdk.ChatCompletion.model_validate_json(encode_answer(assembly.response()), strict=True).choices[0].message
-    assert message.content is None
-    assert [
-        (call.id, call.function.name, call.function.arguments)
-        for call in message.tool_calls or ()
-        if call.type == "function"
-    ] == [("a", "f", "{}"), ("b", "g", "{}")]
-
-
-def test_a_refusal_is_kept() -> None:
-    assembly = chunks(b'{"delta": {"refusal": "No"}}', b'{"delta": {"refusal": "."}, "finish_reason": "stop"}')
-    assert assembly.response().choices[0].message == AnswerMessage("", "No.")
-
-
-def test_an_answer_that_was_cut_is_none() -> None:
-    assembly = chunks(b'{"delta": {"content": "Hello"}}')
-    assert not assembly.complete
-    with pytest.raises(ApiError, match="before it was complete"):
-        assembly.response()

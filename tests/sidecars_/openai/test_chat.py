@@ -10,10 +10,10 @@ from llmops_sidecars.openai.chat import (
     ContentPart,
     Message,
     PromptReference,
-    decode_request,
     encode_request,
     message_text,
 )
+from llmops_sidecars.openai.chat_checks import REFUSED, decode_request
 from llmops_sidecars.openai.errors import ApiError
 
 USER = {"role": "user", "content": "Hi"}
@@ -27,7 +27,7 @@ def nested(levels: int) -> dict[str, Any]:
     value: Any = 1
     for _ in range(levels):
         value = {"a": value}
-    return {"type": "json_schema", "a": value}
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": value}}
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,62 @@ def nested(levels: int) -> dict[str, Any]:
         ),
         pytest.param(body(temperature=2.5), "temperature", "invalid_value", "<= 2", id="temperature"),
         pytest.param(body(temperature="hot"), "temperature", "invalid_value", "got `str`", id="temperature a word"),
-        pytest.param(body(top_p=0), "top_p", "invalid_value", "> 0", id="top_p"),
+        pytest.param(body(top_p=1.1), "top_p", "invalid_value", "<= 1", id="top_p"),
         pytest.param(body(max_tokens=0), "max_tokens", "invalid_value", ">= 1", id="max_tokens"),
         pytest.param(body(max_tokens=2**70), "max_tokens", "invalid_value", "<= 2147483647", id="huge max_tokens"),
         pytest.param(body(stop=["a"] * 17), "stop", "invalid_value", "length <= 16", id="too many stop words"),
         pytest.param(body(stop=""), "stop", "invalid_value", "length >= 1", id="empty stop word"),
-        pytest.param(body(n=2), "n", "unsupported_parameter", "more than one answer", id="n"),
-        pytest.param(body(n=10**9), "n", "unsupported_parameter", "more than one answer", id="huge n"),
-        pytest.param(body(logprobs=True), "logprobs", "unsupported_parameter", "probabilities", id="logprobs"),
-        pytest.param(body(tools=[{"type": "web"}]), "tools[0].type", "invalid_value", "allowed", id="tool type"),
+        pytest.param(body(n=5), "n", "invalid_value", "<= 4", id="n"),
+        pytest.param(body(n=0), "n", "invalid_value", ">= 1", id="no choice"),
+        pytest.param(body(n=10**9), "n", "invalid_value", "<= 4", id="huge n"),
+        pytest.param(body(logprobs=True, top_logprobs=21), "top_logprobs", "invalid_value", "<= 20", id="alternatives"),
+        pytest.param(body(top_logprobs=2), "top_logprobs", "invalid_value", "logprobs", id="alternatives alone"),
+        pytest.param(
+            body(tools=[{"type": "custom"}]), "tools[0].type", "unsupported_parameter", "no function", id="tool type"
+        ),
+        pytest.param(
+            body(tools=[{"type": "function"}]), "tools[0].function", "missing_field", "required", id="empty tool"
+        ),
+        pytest.param(body(messages=[{"role": "user"}]), "messages[0].content", "missing_field", "required", id="empty"),
+        pytest.param(
+            body(messages=[{"role": "tool", "content": "x"}]),
+            "messages[0].tool_call_id",
+            "missing_field",
+            "required",
+            id="result of no call",
+        ),
+        pytest.param(
+            body(messages=[{"role": "assistant", "tool_calls": [{"id": "1", "type": "custom", "custom": {}}]}]),
+            "messages[0].tool_calls[0].type",
+            "unsupported_parameter",
+            "no function's call",
+            id="another tool's call",
+        ),
+        pytest.param(
+            body(messages=[{"role": "assistant", "tool_calls": [{"id": "1", "type": "function"}]}]),
+            "messages[0].tool_calls[0].function",
+            "missing_field",
+            "required",
+            id="call of nothing",
+        ),
+        pytest.param(
+            body(messages=[{"role": "assistant", "function_call": {"name": "f", "arguments": ""}}]),
+            "messages[0].function_call",
+            "unsupported_parameter",
+            "tool_calls",
+            id="old form of a call",
+        ),
+        pytest.param(
+            body(messages=[{"role": "assistant", "audio": {"id": "a"}}]),
+            "messages[0].audio",
+            "unsupported_parameter",
+            "audio",
+            id="audio in a message",
+        ),
+        pytest.param(body(modalities=["text", "audio"]), "modalities", "unsupported_parameter", "text", id="audio"),
+        pytest.param(body(store=True), "store", "unsupported_parameter", "keeping", id="store"),
+        pytest.param(body(logit_bias={"1": 101}), "logit_bias[...]", "invalid_value", "<= 100", id="bias"),
+        pytest.param(body(reasoning_effort="most"), "reasoning_effort", "invalid_value", "allowed", id="effort"),
         pytest.param(
             body(response_format=nested(32)), "response_format", "invalid_value", "32 levels", id="deep format"
         ),
@@ -114,6 +161,13 @@ def test_a_mistake_is_named_with_its_field(document: bytes, param: str | None, c
     assert says in error.body.message
 
 
+@pytest.mark.parametrize("field", REFUSED)
+def test_what_cannot_be_honoured_is_refused_by_name(field: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        decode_request(body(**{field: {}}))
+    assert (caught.value.status, caught.value.code, caught.value.body.param) == (400, "unsupported_parameter", field)
+
+
 def test_an_error_does_not_repeat_what_the_client_sent() -> None:
     with pytest.raises(ApiError) as caught:
         decode_request(body(messages=[{"role": "my password is hunter2", "content": "x"}]))
@@ -123,10 +177,13 @@ def test_an_error_does_not_repeat_what_the_client_sent() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param({"metadata": {"a": 1}, "store": True, "brand_new": [None]}, id="unknown fields"),
+        pytest.param({"metadata": {"a": 1}, "prediction": {}, "brand_new": [None]}, id="unknown fields"),
+        pytest.param({"store": False, "modalities": ["text"]}, id="what changes nothing"),
+        pytest.param({"n": 4}, id="as many choices as there may be"),
+        pytest.param({"tools": [], "stop": []}, id="empty lists"),
         pytest.param({"stop": None, "tools": None, "n": None, "user": None, "logprobs": None}, id="nulls"),
         pytest.param({"n": 1, "logprobs": False, "stream": False}, id="supported values of the unsupported"),
-        pytest.param({"response_format": nested(30)}, id="as deep as allowed"),
+        pytest.param({"response_format": nested(29)}, id="as deep as allowed"),
         pytest.param({"messages": [{"role": "assistant", "content": None}]}, id="content null"),
         pytest.param({"messages": [{"role": "assistant"}]}, id="content missing"),
         pytest.param({"messages": [], "prompt": {"id": "support"}}, id="a template instead of messages"),
@@ -159,16 +216,21 @@ def test_every_known_field_survives_decoding_and_encoding() -> None:
         "presence_penalty": -1.0,
         "stop": ["a", "b"],
         "logit_bias": {"50256": -100.0},
-        "logprobs": False,
+        "logprobs": True,
+        "top_logprobs": 2,
         "tools": [{"function": {"name": "f", "parameters": {"type": "object"}, "strict": True}, "type": "function"}],
         "tool_choice": {"type": "function", "function": {"name": "f"}},
         "parallel_tool_calls": False,
         "response_format": {"type": "text"},
         "reasoning_effort": "low",
+        "verbosity": "high",
         "user": "u",
+        "safety_identifier": "s",
+        "store": False,
+        "modalities": ["text"],
         "prompt": {"id": "support", "variables": {"a": "x", "b": 1, "c": 1.5, "d": True}, "version": "3"},
     }
-    assert set(document) == set(ChatRequest.__struct_fields__)
+    assert set(document) == set(ChatRequest.__struct_fields__) - set(REFUSED)
     assert msgspec.json.decode(encode_request(decode_request(msgspec.json.encode(document)))) == document
 
 
@@ -223,4 +285,4 @@ def test_the_text_of_a_message(content: Any, text: str) -> None:
 
 
 def test_a_template_has_no_variables_by_default() -> None:
-    assert PromptReference("a").variables == {}
+    assert PromptReference("a").variables is None

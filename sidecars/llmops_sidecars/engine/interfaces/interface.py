@@ -32,7 +32,7 @@ def require_plain_text(chat: ChatRequest, *, logprobs: bool = False) -> None:
     """Raises ApiError (`unsupported`) for what needs more than text in and text out."""
     if chat.tools and chat.tool_choice != "none":
         raise unsupported("tools", "tools: calling tools with this engine")
-    if (chat.response_format or {}).get("type", "text") != "text":
+    if chat.response_format is not None and chat.response_format.type != "text":
         raise unsupported("response_format", "response_format: anything but text from this engine")
     if chat.logit_bias:
         raise unsupported("logit_bias", "logit_bias: biasing tokens of this engine")

@@ -1,0 +1,118 @@
+"""From a call to what is forwarded: template rendered, every text checked, in the one form that the cache takes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+
+from llmops_sidecars.guard.coverage import checked
+from llmops_sidecars.guard.inspection import Inspection, context_of
+from llmops_sidecars.guard.metrics import GuardMetrics
+from llmops_sidecars.guard.pipeline import Incoming
+from llmops_sidecars.guard.prompt import templated
+from llmops_sidecars.guard.record import ANONYMOUS, Record
+from llmops_sidecars.guard.serving import Served
+from llmops_sidecars.openai.chat import ChatRequest, StreamOptions
+from llmops_sidecars.openai.endpoint import Call
+from llmops_sidecars.proxy.asgi import Headers, Scope, header
+
+THREAD_BYTES = 64 * 1024
+"""Requests from this size on are checked in a thread: they would keep the others waiting for milliseconds."""
+
+LEAST_TOP_P = 1e-6
+"""Stands for 0, which the API allows and engines do not: only the likeliest token."""
+
+
+@dataclass(frozen=True)
+class Forwarded:
+    """One request as it is forwarded; it prints without its body. `generation` is what the cache knows it by."""
+
+    generation: str
+    headers: Headers
+    body: bytes = field(repr=False)
+    inspection: Inspection = field(repr=False)
+
+
+class Preparation:
+    """Prepares the requests of calls."""
+
+    def __init__(self, metrics: GuardMetrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics, self._clock = metrics, clock
+
+    async def of(self, call: Call, served: Served, incoming: Incoming) -> list[Forwarded]:
+        """All of a call's requests, checked before the first of them is answered; raises ApiError."""
+        record, large = incoming.record, len(incoming.body) >= THREAD_BYTES
+        bodies = []
+        for request in call.requests:
+            check = partial(self._checked, request, served, record)
+            body, inspection = await asyncio.to_thread(check) if large else check()
+            await inspection.asked()
+            bodies.append((body, inspection))
+        return [
+            Forwarded(name, internal_headers(incoming.scope, served, record, name), body, inspection)
+            for number, (body, inspection) in enumerate(bodies)
+            for name in (f"{record.generation}.{number}" if number else record.generation,)
+        ]
+
+    def _checked(self, request: ChatRequest, served: Served, record: Record) -> tuple[bytes, Inspection]:
+        started = self._clock()
+        request, template = templated(request, served)
+        record.prompt = f"{template.id}@{template.version}" if template else ""
+        rendered = self._clock()
+        record.render_seconds += rendered - started
+        inspection = Inspection(served.policy, context_of(request, template), record)
+        request = _internal(request)
+        try:
+            inspection.size(request)
+            return msgspec.json.encode(checked(request, inspection.text)), inspection
+        finally:
+            seconds = self._clock() - rendered
+            record.check_seconds += seconds
+            self._metrics.check.labels(record.revision).observe(seconds)
+
+
+def _internal(request: ChatRequest) -> ChatRequest:
+    """Always streaming, with the usage; without what says how to deliver it, or whose it is."""
+    return msgspec.structs.replace(
+        request,
+        stream=True,
+        stream_options=StreamOptions(include_usage=True),
+        n=None if request.n == 1 else request.n,
+        top_p=LEAST_TOP_P if request.top_p == 0 else request.top_p,
+        user=None,
+        safety_identifier=None,
+        store=None,
+        modalities=None,
+    )
+
+
+def internal_headers(scope: Scope, served: Served, record: Record, generation: str) -> Headers:
+    """What the cache is told beside the request."""
+    fields = {
+        "x-request-id": generation,
+        "x-llmops-tenant": record.tenant,
+        "x-llmops-revision": record.revision,
+        "x-llmops-policy": served.policy.version,
+        "x-llmops-prompt": record.prompt,
+        "cache-control": _cache_control(scope, record),
+        "content-type": "application/json",
+    }
+    return [(name.encode(), value.encode()) for name, value in fields.items() if value]
+
+
+def _cache_control(scope: Scope, record: Record) -> str:
+    """What the caller asks for, as far as it is known here; a prompt in which something was found is not kept."""
+    if record.acted_on:
+        return "no-store"
+    asked = {part.strip().lower() for part in (header(scope, b"cache-control") or "").split(",")}
+    return ", ".join(sorted(asked & {"no-store", "no-cache"}))
+
+
+def caller_of(user: str | None, record: Record) -> str:
+    """Who is to get the same configuration each time: the user that the request names, or its credential."""
+    return user or (record.request_id if record.tenant == ANONYMOUS else record.tenant)
