@@ -15,7 +15,7 @@ from llmops_operator.api.llmdeployment import (
 )
 from llmops_operator.api.prompttemplate import InferenceParameters
 from llmops_operator.api.units import to_bytes, to_seconds
-from llmops_operator.desired import paths, revision, triton
+from llmops_operator.desired import access, paths, revision, triton
 from llmops_operator.desired.facts import EngineSpec, Facts, Policy
 from llmops_sidecars import contract
 
@@ -27,6 +27,7 @@ def build(facts: Facts) -> contract.Contract:
         engine=_engine(facts.engine),
         configurations=(_configuration(facts),),
         limits=_limits(facts.spec.limits),
+        access=access.settings(facts.access),
     )
 
 
@@ -76,6 +77,7 @@ def _limits(limits: Limits) -> contract.Limits:
         request_seconds=limits.request_seconds,
         first_token_seconds=limits.first_token_seconds,
         inter_token_seconds=limits.inter_token_seconds,
+        queue_seconds=limits.queue_seconds,
     )
 
 

@@ -14,6 +14,12 @@ CREDENTIALS_KEY = "key"
 CREDENTIALS_FILE = f"{CREDENTIALS_DIRECTORY}/{CREDENTIALS_KEY}"
 """The one secret that a pod may hold: the hub's token while the model is fetched, or the provider's API key."""
 
+API_KEYS_DIRECTORY = "/etc/llmops-api-keys"
+TLS_DIRECTORY = "/etc/llmops-tls"
+CLIENT_CA_DIRECTORY = "/etc/llmops-client-ca"
+ISSUER_CA_DIRECTORY = "/etc/llmops-issuer-ca"
+CA_KEY = "ca.crt"
+
 MODEL_DIRECTORY = "/model"
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
 SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same

@@ -4,13 +4,22 @@ One document, `Contract`, in one file. It has no Kubernetes word in it, and it i
 version it does not know, an unknown field or a wrong type refuses the document whole and keeps the last good one.
 
     Contract
-    +- model, engine, limits                 the same for every request
+    +- model, engine, limits, access         the same for every request
     +- configurations (one or two)           what is served: split by weight while one replaces the other
        +- templates, default_template        prompts
        +- policy                             the guard's rules
        +- cache                              what may be remembered
 """
 
+from llmops_sidecars.contract.access import (
+    Access,
+    ApiKeys,
+    CertificateField,
+    Jwt,
+    RequiredClaim,
+    Tenant,
+    TenantLimits,
+)
 from llmops_sidecars.contract.document import (
     VERSION,
     CacheSettings,
@@ -40,12 +49,16 @@ from llmops_sidecars.contract.prompts import Message, Parameters, Template, Vari
 
 __all__ = [
     "VERSION",
+    "Access",
     "Action",
+    "ApiKeys",
     "CacheSettings",
+    "CertificateField",
     "Configuration",
     "Contract",
     "ContractError",
     "Engine",
+    "Jwt",
     "Limits",
     "Message",
     "OnError",
@@ -56,11 +69,14 @@ __all__ = [
     "PiiEntity",
     "PiiRule",
     "Policy",
+    "RequiredClaim",
     "Rule",
     "RuleModel",
     "SecretsRule",
     "StreamWindow",
     "Template",
+    "Tenant",
+    "TenantLimits",
     "TritonGrpcEngine",
     "TritonHttpEngine",
     "Variable",

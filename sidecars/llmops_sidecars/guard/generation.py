@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from llmops_sidecars.guard.access.caller import ANONYMOUS
 from llmops_sidecars.guard.answer import GuardedAnswer
 from llmops_sidecars.guard.coverage import checked, texts
 from llmops_sidecars.guard.inspection import Inspection, context_of
@@ -19,7 +20,7 @@ from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming, Work
 from llmops_sidecars.guard.prompt import templated
 from llmops_sidecars.guard.readiness import Readiness
-from llmops_sidecars.guard.record import ANONYMOUS, HIT, Record
+from llmops_sidecars.guard.record import HIT, Record
 from llmops_sidecars.guard.reply import Reply
 from llmops_sidecars.guard.serving import Served, choose
 from llmops_sidecars.guard.upstream import OK, commit, opened, refusal
@@ -129,13 +130,13 @@ def _caller(request: ChatRequest, record: Record) -> str:
     """Who is to get the same configuration each time: the user that the request names, or its credential."""
     if request.user:
         return request.user
-    return record.request_id if record.tenant == ANONYMOUS else record.tenant
+    return record.request_id if record.partition == ANONYMOUS else record.partition
 
 
 def _internal_headers(scope: Scope, served: Served, record: Record) -> Headers:
     fields = {
         "x-request-id": record.generation,
-        "x-llmops-tenant": record.tenant,
+        "x-llmops-tenant": record.partition,
         "x-llmops-revision": record.revision,
         "x-llmops-policy": served.policy.version,
         "x-llmops-prompt": record.prompt,

@@ -25,6 +25,8 @@ BODY_SECONDS = 30.0
 SEND_SECONDS = 30.0
 """How long a client may take to make room for more of its answer."""
 
+UNAUTHORIZED = 401
+
 JSON = (b"content-type", b"application/json")
 """The header of a JSON body."""
 
@@ -93,6 +95,8 @@ def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
     fields = []
     if error.retry_after is not None:
         fields.append((b"retry-after", str(error.retry_after).encode()))
+    if error.status == UNAUTHORIZED:
+        fields.append((b"www-authenticate", b"Bearer"))
     if error.status in {408, 413, 415}:
         fields.append((b"connection", b"close"))
     return tuple(fields)

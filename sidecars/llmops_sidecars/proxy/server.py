@@ -6,19 +6,31 @@ import asyncio
 import contextlib
 import gc
 import signal
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from llmops_sidecars.proxy.asgi import ASGIApp
 from llmops_sidecars.proxy.downstream import SERVER_IDLE_SECONDS
+from llmops_sidecars.proxy.tls import STATE_KEY, peer_of
 
 EXIT_SECONDS = 2
 """How long connections may take to end once nothing is in flight."""
 
 MOST_CONNECTIONS = 4096
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of a client."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Remember what certificate it has shown: its requests find it in their state."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, STATE_KEY: peer_of(transport)}
 
 
 class Listener(uvicorn.Server):
@@ -30,8 +42,18 @@ class Listener(uvicorn.Server):
         yield
 
 
-def listener(app: ASGIApp, *, host: str = "0.0.0.0", port: int = 0, socket: Path | None = None) -> Listener:  # noqa: S104 - a pod is reached from outside
-    """A listener on a port, or on a Unix socket, which replaces one that an ended process left behind."""
+def listener(
+    app: ASGIApp,
+    *,
+    host: str = "0.0.0.0",  # noqa: S104 - a pod is reached from outside
+    port: int = 0,
+    socket: Path | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Listener:
+    """A listener on a port, or on a Unix socket, which replaces one that an ended process left behind.
+
+    With a `tls` context it speaks TLS and nothing else; what certificate a client has shown stands in its requests.
+    """
     if socket is not None:
         socket.unlink(missing_ok=True)
     config = uvicorn.Config(
@@ -39,7 +61,8 @@ def listener(app: ASGIApp, *, host: str = "0.0.0.0", port: int = 0, socket: Path
         host=host,
         port=port,
         uds=None if socket is None else str(socket),
-        http="httptools",
+        http=Connection,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         loop="uvloop",
         lifespan="off",
         ws="none",
