@@ -39,10 +39,8 @@ ENGINE_CONTAINER = "triton"
 FETCH_CONTAINER = "fetch-model"
 
 GUARD_PORT = 8080
-GUARD_PORT_NAME = "http"
 ADMIN_PORT = 9090
 ADMIN_PORT_NAME = "metrics"
-SERVICE_PORT = 80
 
 
 def child(deployment: str) -> str:
@@ -70,6 +68,16 @@ def selector(deployment: str) -> dict[str, str]:
     return {LABEL_NAME: APP, LABEL_INSTANCE: deployment}
 
 
-def service_url(deployment: str, namespace: str) -> str:
+def guard_port_name(*, tls: bool) -> str:
+    """What the guard's port is called, and what it speaks: so a Service never leads from the one to the other."""
+    return "https" if tls else "http"
+
+
+def service_port(*, tls: bool) -> int:
+    """The port of the Service."""
+    return 443 if tls else 80
+
+
+def service_url(deployment: str, namespace: str, *, tls: bool) -> str:
     """Where clients inside the cluster reach an LLMDeployment's OpenAI-compatible API."""
-    return f"http://{child(deployment)}.{namespace}.svc/v1"
+    return f"{guard_port_name(tls=tls)}://{child(deployment)}.{namespace}.svc/v1"

@@ -83,6 +83,12 @@ class Pod:
     containers: tuple[Container, ...] = ()
     scheduling: str = ""
 
+    @property
+    def guard_runs(self) -> bool:
+        """Whether its guard can be asked: it answers also while the pod is not ready."""
+        running = any(one.name == names.GUARD_CONTAINER and one.running for one in self.containers)
+        return bool(self.ip) and not self.terminating and (self.ready or running)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -92,6 +98,8 @@ class Report:
     error: str | None = None
     cache_digest: str = ""
     cache_error: str | None = None
+    access: tuple[tuple[str, str], ...] = ()
+    """What is not as it should be of its access: the part, and why."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ class World:
     """One pass's view. A template or policy that does not exist is absent from its mapping.
 
     `children` are the live objects that carry our instance label or have a planned name, so that a foreign
-    object of the same name is seen. `guards` holds one entry per ready pod that was asked, by the pod's name.
+    object of the same name is seen. `guards` holds one entry per pod whose guard runs, ready or not, by the pod's name.
     """
 
     now: datetime
@@ -173,6 +181,7 @@ def report(document: Document) -> Report:
         error=document.get("error"),
         cache_digest=cache.get("digest") or "",
         cache_error=cache.get("error"),
+        access=tuple((str(part), str(reason)) for part, reason in (document.get("access") or {}).items()),
     )
 
 

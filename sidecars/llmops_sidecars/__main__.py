@@ -8,6 +8,7 @@ import http.client
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from llmops_sidecars.guard.app import GuardApp
     from llmops_sidecars.proxy.contract_file import ContractFile
     from llmops_sidecars.proxy.downstream import Downstream
+    from llmops_sidecars.proxy.tls import Tls
 
 CONTRACT = Path("/etc/llmops/contract.json")
 SOCKET = Path("/run/llmops/cache.sock")
@@ -31,7 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
         from llmops_sidecars import fetch
 
         return fetch.main(given[1:])
-    options = _parser().parse_args(given)
+    parser = _parser()
+    options = parser.parse_args(given)
+    if getattr(options, "client_ca", None) is not None and options.tls is None:
+        parser.error("--client-ca needs --tls")
     if options.command == "drain":
         return _drain(options.admin_port)
     from llmops_sidecars.proxy import logs, server
@@ -62,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod's
             command.add_argument("--port", type=int, default=PORT, help="port for clients")
             command.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port for health and metrics")
+            command.add_argument("--tls", type=Path, help="directory of tls.crt and tls.key: clients are served by TLS")
+            command.add_argument("--client-ca", type=Path, help="directory of ca.crt: clients must show a certificate")
     drain = commands.add_parser("drain", help="have the guard of this pod begin to leave")
     drain.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="the guard's port for health and metrics")
     commands.add_parser("fetch", help="fetch a model from a hub; see `fetch --help`", add_help=False)
@@ -107,17 +114,29 @@ async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
     from llmops_sidecars.proxy import server
     from llmops_sidecars.proxy.contract_file import ContractFile
 
-    contract = ContractFile(options.contract, build)
+    tls = _tls(options)
+    contract = ContractFile(options.contract, partial(build, client_certificates=options.client_ca is not None))
     contract.check()
-    app: GuardApp = GuardApp(contract, downstream)
+    app: GuardApp = GuardApp(contract, downstream, tls=tls)
     listeners = [
-        server.listener(app, host=options.host, port=options.port),
+        server.listener(app, host=options.host, port=options.port, tls=None if tls is None else tls.context),
         server.listener(app.admin, host=options.host, port=options.admin_port),
     ]
     try:
         await server.serve(listeners, app.run(), app.admin.start_drain)
     finally:
         await downstream.close()
+
+
+def _tls(options: argparse.Namespace) -> Tls | None:
+    """What clients are served with, if it is TLS."""
+    if options.tls is None:
+        return None
+    from llmops_sidecars.proxy.tls import Tls
+
+    tls = Tls(options.tls, options.client_ca)
+    tls.check()
+    return tls
 
 
 def _engine(path: Path) -> tuple[EngineApp, ContractFile[Contract]]:

@@ -100,8 +100,12 @@ def test_a_wrong_spec_is_a_value_and_no_exception(document: dict[str, Any]) -> N
             world.Report("a", "no", "b", "neither"),
         ),
         ({"digest": None, "error": "missing"}, world.Report("", "missing", "", None)),
+        (
+            {"digest": "a", "access": {"tls": "has expired"}, "cache": {"digest": "a"}},
+            world.Report("a", None, "a", None, (("tls", "has expired"),)),
+        ),
     ],
-    ids=["current", "refused", "none yet"],
+    ids=["current", "refused", "none yet", "access"],
 )
 def test_a_guards_answer_is_read(answer: dict[str, Any], expected: world.Report) -> None:
     assert world.report(answer) == expected

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, JsonValue, StrictInt, model_validator
 
+from llmops_operator.api.access import Access
 from llmops_operator.api.common import (
     Conditions,
     DecimalText,
@@ -363,6 +364,7 @@ class Limits(Model):
 
     concurrent_requests: StrictInt = Field(default=256, ge=1, le=100_000, description="Requests that run at once.")
     queued_requests: StrictInt = Field(default=64, ge=0, le=100_000, description="Requests that wait; more get a 429.")
+    queue_seconds: Seconds = Field(default=30, description="The longest a request may wait to start, in seconds.")
     body_bytes: Annotated[Quantity, amount_between("1Ki", "64Mi")] = Field(
         default="1Mi", description="The largest request body; a larger one gets a 413. 1Ki to 64Mi."
     )
@@ -452,6 +454,7 @@ class LLMDeploymentSpec(Model):
     prompts: Prompts | None = Field(default=None, description="Prompt templates that requests may name.")
     guard: Guard | None = Field(default=None, description="What checks prompts and answers; nothing when left out.")
     cache: Cache | None = Field(default=None, description="What is remembered; nothing when left out.")
+    access: Access | None = Field(default=None, description="Who may ask, and how much; everybody when left out.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on what one pod takes on.")
     scheduling: Scheduling | None = Field(default=None, description="Which nodes the pods may run on.")
 

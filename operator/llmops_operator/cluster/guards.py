@@ -1,4 +1,4 @@
-"""Asking the guards which configuration they run: `GET /config` on the administration port of ready pods."""
+"""Asking the guards which configuration they run: `GET /config` on the administration port of their pods."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Guards:
         await self._session.close()
 
     async def ask(self, pods: Iterable[Pod]) -> dict[str, Report | Unreachable]:
-        """What each ready pod says, all asked at once, by the pod's name."""
-        ready = [pod for pod in pods if pod.ready and not pod.terminating and pod.ip]
-        answers = await asyncio.gather(*(self._ask(pod.ip) for pod in ready))
-        return {pod.name: answer for pod, answer in zip(ready, answers, strict=True)}
+        """What each pod says whose guard runs, all asked at once, by the pod's name."""
+        running = [pod for pod in pods if pod.guard_runs]
+        answers = await asyncio.gather(*(self._ask(pod.ip) for pod in running))
+        return {pod.name: answer for pod, answer in zip(running, answers, strict=True)}
 
     async def _ask(self, ip: str) -> Report | Unreachable:
         host = f"[{ip}]" if ":" in ip else ip

@@ -6,6 +6,8 @@ Reconciling            only while True: work is under way, or will be tried agai
 Stalled                only while True: a person has to act; never together with Reconciling
 TemplateInvalid, PolicyInvalid   only while True: which of the referenced objects must be corrected
 Benchmark              only while True: what is served is made-up text, and no model
+AccessOpen             only while True: everybody who reaches the Service may ask
+AccessInvalid          only while True: keys, certificates or the issuer are not as they should be
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from llmops_operator import names
-from llmops_operator.decide import checks
+from llmops_operator.decide import access, checks
 from llmops_operator.decide.drift import intent
 from llmops_operator.decide.reports import Verdict, verdict
 from llmops_operator.decide.times import stamp
@@ -26,6 +28,7 @@ from llmops_operator.world import Document, Invalid, World
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 CONFIGURATION_CURRENT, BENCHMARK = "ConfigurationCurrent", "Benchmark"
+ACCESS_OPEN, ACCESS_INVALID = "AccessOpen", "AccessInvalid"
 MESSAGE_LENGTH = 4096
 """What the schema takes."""
 
@@ -47,7 +50,8 @@ def conditions(world: World, plan: Plan, failure: Hold | None = None) -> tuple[C
     problem = plan.hold or _unfinished(world, plan)
     configuration = () if plan.hold else _configuration(verdict(world, plan.configuration))
     ready = _ready(world, failure if _matters(failure, problem) else problem)
-    return (ready, *configuration, *_work(failure or problem), *_reference(plan.hold), *_benchmark(world))
+    beside = (*_reference(plan.hold), *_benchmark(world), *_access(world))
+    return (ready, *configuration, *_work(failure or problem), *beside)
 
 
 def as_documents(
@@ -99,6 +103,14 @@ def _benchmark(world: World) -> tuple[Condition, ...]:
         return ()
     message = "engine.benchmark answers with made-up text, to measure the path alone: no model is served"
     return (Condition(BENCHMARK, "True", "NoModel", message),)
+
+
+def _access(world: World) -> tuple[Condition, ...]:
+    """Nothing of this makes pods that serve unready: who knows of it decides."""
+    found = access.problem(world, (pod for pod in world.pods if not pod.terminating))
+    opened = (Condition(ACCESS_OPEN, "True", "NoAccessConfigured", access.OPEN),) if access.is_open(world) else ()
+    invalid = (Condition(ACCESS_INVALID, "True", "CannotBeUsed", found),) if found is not None else ()
+    return (*opened, *invalid)
 
 
 def _matters(failure: Hold | None, problem: Hold | None) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
-from llmops_operator.decide import checks, reports
+from llmops_operator.decide import access, checks, reports
 from llmops_operator.decide.drift import needs_apply
 from llmops_operator.decide.times import since
 from llmops_operator.decide.values import Child, Hold, Nudge, Plan, Prune
@@ -106,9 +106,18 @@ def _ask_again(world: World, wanted: str) -> timedelta | None:
     if found.refused or found.silent:
         return ASK_RARELY
     if not found.behind:
-        return None
+        return ASK_RARELY if _access_may_change(world) else None
     waiting = since(world.deployment.status, "ConfigurationCurrent", "False", world.now)
     return ASK_AGAIN if waiting < PATIENCE else ASK_RARELY
+
+
+def _access_may_change(world: World) -> bool:
+    """Whether guards have to be asked again about their access: no event tells of a Secret or an issuer.
+
+    One that lacks something is asked until it does not; one that runs and is not ready may not have said it yet.
+    """
+    waiting = any(pod.guard_runs and not pod.ready for pod in world.pods)
+    return access.problem(world, world.pods) is not None or (waiting and not access.is_open(world))
 
 
 def _templates(world: World, spec: LLMDeploymentSpec) -> dict[str, PromptTemplateSpec]:

@@ -42,7 +42,8 @@ def needs_nudge(world: World, pod: Pod, wanted: str) -> bool:
     A pod without an address has not mounted it yet, and one that has just started mounted what was current.
     """
     report = world.guards.get(pod.name)
-    fresh = report is None and (world.now - pod.created).total_seconds() < FRESH_SECONDS
+    unheard = report is None or (isinstance(report, Unreachable) and not pod.ready)
+    fresh = unheard and (world.now - pod.created).total_seconds() < FRESH_SECONDS
     return bool(pod.ip) and not (pod.terminating or fresh or is_current(report, wanted))
 
 

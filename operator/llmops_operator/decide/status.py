@@ -32,11 +32,19 @@ def deployment_status(world: World, plan: Plan, failure: Hold | None = None) -> 
         "replicas": live.get("replicas", 0),
         "readyReplicas": live.get("readyReplicas", 0),
         "selector": ",".join(f"{key}={value}" for key, value in names.selector(metadata.name).items()),
-        "url": names.service_url(metadata.name, metadata.namespace),
+        "url": _url(world),
         "revision": plan.revision or previous.get("revision", ""),
         "configuration": plan.configuration or previous.get("configuration", ""),
         "conditions": as_documents(found, previous.get("conditions") or (), metadata.generation, world.now),
     }
+
+
+def _url(world: World) -> str:
+    """Where clients reach it; with a spec that cannot be read, where they did before."""
+    metadata, spec = world.deployment.metadata, world.deployment.spec
+    if isinstance(spec, Invalid):
+        return str(world.deployment.status.get("url", ""))
+    return names.service_url(metadata.name, metadata.namespace, tls=bool(spec.access and spec.access.tls))
 
 
 def template_status(template: Resource[PromptTemplateSpec], now: datetime) -> Document:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from llmops_operator import names
+from llmops_operator.decide import access
 from llmops_operator.world import Container, Document, Pod, World
 
 MESSAGE_LENGTH = 800
@@ -93,6 +94,11 @@ def _sidecar(_: World, pods: list[Pod]) -> Trouble | None:
     return None
 
 
+def _access(world: World, pods: list[Pod]) -> Trouble | None:
+    found = access.problem(world, pods)
+    return None if found is None else Trouble("AccessInvalid", found)
+
+
 TROUBLES: tuple[Callable[[World, list[Pod]], Trouble | None], ...] = (
     _refused,  # there is no pod at all
     _unschedulable,  # a pod without a node
@@ -101,6 +107,7 @@ TROUBLES: tuple[Callable[[World, list[Pod]], Trouble | None], ...] = (
     _fetch,  # a pod without a model
     _engine,  # a model that the engine cannot run
     _sidecar,  # an engine without a front door
+    _access,  # a front door without its keys or its certificate
 )
 
 

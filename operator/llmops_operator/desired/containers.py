@@ -24,7 +24,7 @@ from llmops_operator.api.llmdeployment import (
     VLLMEngine,
 )
 from llmops_operator.api.units import to_bytes
-from llmops_operator.desired import paths, triton
+from llmops_operator.desired import access, paths, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.volumes import (
     contract_mount,
@@ -97,20 +97,25 @@ def cache(facts: Facts) -> Document:
 def guard(facts: Facts) -> Document:
     """The front door."""
     return _sidecar_image(facts, names.GUARD_CONTAINER) | {
-        "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening()],
-        **_front_door(),
+        "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening(facts)],
+        **_front_door(facts),
         "resources": _resources("96Mi", GUARD_MEMORY),
-        "volumeMounts": [contract_mount(), socket_mount()],
+        "volumeMounts": [contract_mount(), socket_mount(), *access.mounts(facts)],
     }
 
 
 def serve(facts: Facts) -> Document:
     """Guard, cache and driver in one process, for an engine outside the pod."""
     return _sidecar_image(facts, names.GUARD_CONTAINER) | {
-        "args": ["serve", f"--contract={paths.CONTRACT_FILE}", *_listening()],
-        **_front_door(),
+        "args": ["serve", f"--contract={paths.CONTRACT_FILE}", *_listening(facts)],
+        **_front_door(facts),
         "resources": _resources("128Mi", GUARD_MEMORY + _cache_memory(facts)),
-        "volumeMounts": [contract_mount(), *credentials_mounts(facts), *fallback_mounts(facts)],
+        "volumeMounts": [
+            contract_mount(),
+            *access.mounts(facts),
+            *credentials_mounts(facts),
+            *fallback_mounts(facts),
+        ],
     }
 
 
@@ -152,18 +157,20 @@ def _restricted(user: int | None = None) -> Document:
     }
 
 
-def _listening() -> list[str]:
-    return [f"--port={names.GUARD_PORT}", f"--admin-port={names.ADMIN_PORT}"]
+def _listening(facts: Facts) -> list[str]:
+    return [f"--port={names.GUARD_PORT}", f"--admin-port={names.ADMIN_PORT}", *access.flags(facts)]
 
 
-def _front_door() -> Document:
+def _front_door(facts: Facts) -> Document:
     """Ports, probes and drain of the container that clients reach.
 
+    Probes and drain use the administration port, which speaks plain HTTP also where clients are served by TLS.
     Readiness is looked at every second: it says that the engine produced a token, and goes false when a drain begins.
     """
+    port_name = names.guard_port_name(tls=facts.access.tls is not None)
     return {
         "ports": [
-            {"name": names.GUARD_PORT_NAME, "containerPort": names.GUARD_PORT, "protocol": "TCP"},
+            {"name": port_name, "containerPort": names.GUARD_PORT, "protocol": "TCP"},
             {"name": names.ADMIN_PORT_NAME, "containerPort": names.ADMIN_PORT, "protocol": "TCP"},
         ],
         "readinessProbe": _get("/readyz", periodSeconds=1, timeoutSeconds=5, failureThreshold=3),

@@ -15,7 +15,7 @@ from llmops_operator.api.llmdeployment import (
 )
 from llmops_operator.api.prompttemplate import InferenceParameters
 from llmops_operator.api.units import to_bytes, to_seconds
-from llmops_operator.desired import paths, revision, triton
+from llmops_operator.desired import access, paths, revision, triton
 from llmops_operator.desired.facts import EngineSpec, Facts, Policy
 from llmops_sidecars import contract
 
@@ -28,6 +28,7 @@ def build(facts: Facts) -> contract.Contract:
         configurations=(_configuration(facts),),
         limits=_limits(facts.spec.limits),
         fallback=_external(facts.fallback, paths.FALLBACK_FILE) if facts.fallback else None,
+        access=access.settings(facts.access),
     )
 
 
@@ -88,6 +89,7 @@ def _limits(limits: Limits) -> contract.Limits:
         request_seconds=limits.request_seconds,
         first_token_seconds=limits.first_token_seconds,
         inter_token_seconds=limits.inter_token_seconds,
+        queue_seconds=limits.queue_seconds,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api.access import Access
 from llmops_operator.api.llmdeployment import (
     BenchmarkEngine,
     ExternalEngine,
@@ -50,6 +51,11 @@ class Facts:
     def resources(self) -> Resources:
         """What the engine of one pod gets."""
         return self.spec.resources or Resources()
+
+    @property
+    def access(self) -> Access:
+        """Who may ask."""
+        return self.spec.access or Access()
 
     @property
     def is_external(self) -> bool:

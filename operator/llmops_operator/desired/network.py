@@ -21,10 +21,11 @@ def service(facts: Facts) -> Document:
 
     The metrics port has no Service: scrapers and the operator want every pod, not one of them (PodMonitor does that).
     """
+    tls = facts.access.tls is not None
     port = {
-        "name": names.GUARD_PORT_NAME,
-        "port": names.SERVICE_PORT,
-        "targetPort": names.GUARD_PORT_NAME,
+        "name": names.guard_port_name(tls=tls),
+        "port": names.service_port(tls=tls),
+        "targetPort": names.guard_port_name(tls=tls),
         "protocol": "TCP",
     }
     spec = {"type": "ClusterIP", "selector": names.selector(facts.name), "ports": [port]}
@@ -51,14 +52,16 @@ def _scrapers(facts: Facts) -> Document:
 
 
 def _egress(facts: Facts) -> list[Document]:
-    """Nothing, unless the pod fetches a model or asks a provider: then names, and all but the nodes' own.
+    """Nothing, unless the pod fetches a model, asks a provider or an issuer: then names, and all but the nodes' own.
 
-    A policy cannot name a host, hubs answer from changing addresses, and the port of a Service is not the port of its
-    pods, so neither address nor port can be narrowed down here. Pods are named apart from addresses, because some
-    network plugins do not count them among the addresses. A kubelet's image pulls are not the pod's traffic.
+    A policy cannot name a host, hubs and issuers answer from changing addresses, and the port of a Service is not the
+    port of its pods, so neither address nor port can be narrowed down here. Pods are named apart from addresses,
+    because some network plugins do not count them among the addresses. A kubelet's image pulls are not the pod's
+    traffic.
     """
     source = facts.spec.model.source
-    if not facts.is_external and facts.fallback is None and not (source and source.hugging_face):
+    asks = facts.is_external or facts.fallback is not None or facts.access.jwt is not None
+    if not asks and not (source and source.hugging_face):
         return []
     everywhere = [
         {"namespaceSelector": {}},

@@ -18,6 +18,12 @@ FALLBACK_DIRECTORY = "/etc/llmops-fallback"
 FALLBACK_FILE = f"{FALLBACK_DIRECTORY}/{CREDENTIALS_KEY}"
 """The API key of the provider that is the fallback."""
 
+API_KEYS_DIRECTORY = "/etc/llmops-api-keys"
+TLS_DIRECTORY = "/etc/llmops-tls"
+CLIENT_CA_DIRECTORY = "/etc/llmops-client-ca"
+ISSUER_CA_DIRECTORY = "/etc/llmops-issuer-ca"
+CA_KEY = "ca.crt"
+
 MODEL_DIRECTORY = "/model"
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
 SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same

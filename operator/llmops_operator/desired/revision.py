@@ -4,6 +4,9 @@ The engine digest covers what makes a pod: a change needs new pods. The configur
 reload in running pods. `requestSeconds` and `maxBytes` stand in both: sidecars obey them, and they size the pod (its
 grace period, its memory).
 
+Of access, the engine digest covers which Secrets are mounted, and nothing is in the other one: who may ask says nothing
+about what is answered, so a tenant's new limit makes no new revision.
+
 Values that equal their default are left out, so that a field added in a later version changes no digest.
 """
 
@@ -15,7 +18,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api.access import Access
 from llmops_operator.api.llmdeployment import Cache
+from llmops_operator.desired import access
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy
 
@@ -32,6 +37,7 @@ def version(spec: BaseModel) -> str:
 
 def engine_digest(spec: LLMDeploymentSpec) -> str:
     """The digest of the engine part. The model's name is not in it: the sidecars alone know it."""
+    mounted = access.pod_part(spec.access or Access())
     return digest(
         {
             "source": content(spec.model.source),
@@ -40,6 +46,7 @@ def engine_digest(spec: LLMDeploymentSpec) -> str:
             "scheduling": content(spec.scheduling) or {},
             "requestSeconds": spec.limits.request_seconds,
             "cacheBytes": (spec.cache or Cache()).max_bytes,
+            **({"access": mounted} if mounted else {}),
         }
     )
 

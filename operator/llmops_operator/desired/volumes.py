@@ -7,7 +7,7 @@ from typing import Any
 from llmops_operator import names
 from llmops_operator.api.common import SecretKey
 from llmops_operator.api.llmdeployment import ExternalEngine, ModelSource
-from llmops_operator.desired import paths, triton
+from llmops_operator.desired import access, paths, triton
 from llmops_operator.desired.facts import Facts
 
 Document = dict[str, Any]
@@ -15,18 +15,16 @@ Document = dict[str, Any]
 CONTRACT, SOCKET, CREDENTIALS, FALLBACK = "contract", "socket", "credentials", "fallback"
 MODEL, ENGINE, SHARED_MEMORY, TEMPORARY = "model", "engine", "shared-memory", "temporary"
 
-OWNER_AND_GROUP = 0o440
-"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""
-
 
 def volumes(facts: Facts) -> list[Document]:
     """All volumes of the pod."""
     if facts.is_external:
-        return [_contract(facts), *_credentials(facts), *_fallback(facts)]
+        return [_contract(facts), *access.volumes(facts), *_credentials(facts), *_fallback(facts)]
     if not facts.has_triton:
-        return [_contract(facts), _socket()]
+        return [_contract(facts), *access.volumes(facts), _socket()]
     return [
         _contract(facts),
+        *access.volumes(facts),
         _socket(),
         {"name": TEMPORARY, "emptyDir": {}},
         {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(facts)}},
@@ -143,7 +141,7 @@ def _secret_volume(name: str, secret: SecretKey | None) -> list[Document]:
     if secret is None:
         return []
     items = [{"key": secret.key, "path": paths.CREDENTIALS_KEY}]
-    source = {"secretName": secret.name, "items": items, "defaultMode": OWNER_AND_GROUP}
+    source = {"secretName": secret.name, "items": items, "defaultMode": access.OWNER_AND_GROUP}
     return [{"name": name, "secret": source}]
 
 

@@ -4,13 +4,22 @@ One document, `Contract`, in one file. It has no Kubernetes word in it, and it i
 version it does not know, an unknown field or a wrong type refuses the document whole and keeps the last good one.
 
     Contract
-    +- model, engine, limits                 the same for every request
+    +- model, engine, limits, access         the same for every request
     +- configurations (one or two)           what is served: split by weight while one replaces the other
        +- templates, default_template        prompts
        +- policy                             the guard's rules
        +- cache                              what may be remembered
 """
 
+from llmops_sidecars.contract.access import (
+    Access,
+    ApiKeys,
+    CertificateField,
+    Jwt,
+    RequiredClaim,
+    Tenant,
+    TenantLimits,
+)
 from llmops_sidecars.contract.checks import (
     JsonSchemaRule,
     LanguageRule,
@@ -59,14 +68,18 @@ from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 __all__ = [
     "VERSION",
+    "Access",
     "Action",
+    "ApiKeys",
     "BenchmarkEngine",
     "CacheSettings",
+    "CertificateField",
     "Configuration",
     "Contract",
     "ContractError",
     "Engine",
     "JsonSchemaRule",
+    "Jwt",
     "LanguageRule",
     "Limits",
     "LimitsRule",
@@ -80,11 +93,14 @@ __all__ = [
     "PiiRule",
     "Policy",
     "PromptLeakRule",
+    "RequiredClaim",
     "Rule",
     "RuleModel",
     "SecretsRule",
     "StreamWindow",
     "Template",
+    "Tenant",
+    "TenantLimits",
     "Topic",
     "TopicsRule",
     "TritonEmbedding",

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from llmops_sidecars.contract.access import Access
 from llmops_sidecars.contract.engine import Engine
 from llmops_sidecars.contract.policy import Policy
 from llmops_sidecars.contract.prompts import Template
@@ -32,6 +33,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     request_seconds: Annotated[float, Meta(gt=0)] = 600.0
     first_token_seconds: Annotated[float, Meta(gt=0)] = 60.0
     inter_token_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    queue_seconds: Annotated[float, Meta(gt=0)] = 30.0
 
 
 class CacheSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +62,7 @@ class Contract(Struct, frozen=True, forbid_unknown_fields=True):
     configurations: Annotated[tuple[Configuration, ...], Meta(min_length=1, max_length=2)]
     limits: Limits = Limits()
     fallback: Engine | None = None
+    access: Access = Access()
     version: int = VERSION
 
 
@@ -93,3 +96,6 @@ def _require_sense(contract: Contract) -> None:
         known = {template.id for template in configuration.templates}
         if configuration.default_template is not None and configuration.default_template not in known:
             raise ContractError(f"default_template {configuration.default_template!r} is not among the templates")
+    names = [tenant.name for tenant in contract.access.tenants]
+    if len(set(names)) != len(names):
+        raise ContractError("a tenant is there twice under access.tenants")

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from llmops_sidecars.guard.access.control import Access
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.guard.serving import Serving
@@ -48,13 +49,14 @@ class Admin:
         self,
         contract: ContractFile[Serving],
         downstream: Downstream,
+        access: Access,
         drain: Drain,
         readiness: Readiness,
         metrics: GuardMetrics,
     ) -> None:
         """Keep what it tells about."""
         self._contract, self._downstream, self._drain = contract, downstream, drain
-        self._readiness, self._metrics = readiness, metrics
+        self._access, self._readiness, self._metrics = access, readiness, metrics
         self._draining: asyncio.Task[None] | None = None
         self._routes: dict[str, tuple[str, Handler]] = {
             "/healthz": ("GET", self._healthz),
@@ -101,6 +103,8 @@ class Admin:
             raise not_ready(self._contract.error or "no contract has been read yet")
         if self._drain.phase is not Phase.ACCEPTING:
             raise not_ready("it is draining")
+        if self._access.blocked is not None:
+            raise not_ready(self._access.blocked)
         if not self._readiness.ready:
             raise not_ready(self._readiness.reason)
         await send_body(send, OK, b"ready\n", [(b"content-type", b"text/plain")])
@@ -108,6 +112,7 @@ class Admin:
     async def _exposition(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """The guard's metrics, then the cache's; the guard's alone when the cache has none to give."""
         self._metrics.refused_contracts.set(float(self._contract.error is not None))
+        self._metrics.access_has(problem.part for problem in self._access.problems)
         try:
             below = await until_disconnect(receive, self._ask("GET", "/metrics"))
         except (DownstreamError, TimeoutError):
@@ -123,7 +128,14 @@ class Admin:
         except (DownstreamError, TimeoutError, msgspec.DecodeError):
             cache = {"digest": None, "error": "the cache does not answer"}
         digest = current.digest if current else None
-        state = {"digest": digest, "error": self._contract.error, "revisions": revisions, "cache": cache}
+        problems = {problem.part: problem.reason for problem in self._access.problems}
+        state = {
+            "digest": digest,
+            "error": self._contract.error,
+            "revisions": revisions,
+            "access": problems,
+            "cache": cache,
+        }
         await send_json(send, OK, msgspec.json.encode(state))
 
     async def _drained(self, _scope: Scope, receive: Receive, send: Send) -> None:

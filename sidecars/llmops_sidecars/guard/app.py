@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from llmops_sidecars.guard.access.control import Access
 from llmops_sidecars.guard.admin import Admin
 from llmops_sidecars.guard.embedding import EmbeddingWork
 from llmops_sidecars.guard.generation import Generation
@@ -41,6 +42,7 @@ from llmops_sidecars.proxy.asgi import (
 from llmops_sidecars.proxy.contract_file import ContractFile
 from llmops_sidecars.proxy.downstream import Downstream
 from llmops_sidecars.proxy.drain import Drain
+from llmops_sidecars.proxy.tls import Tls
 
 OK = 200
 PREFIX = "/v1"
@@ -59,13 +61,15 @@ class GuardApp:
         downstream: Downstream,
         *,
         drain: Drain | None = None,
+        tls: Tls | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wire the parts."""
+        """Wire the parts; `tls` is what clients are served with, if it is TLS."""
         metrics, self.drain = GuardMetrics(), drain or Drain()
         self._contract, self._downstream = contract, downstream
         self.readiness = Readiness(downstream, clock)
-        self._pipeline = Pipeline(contract, self.drain, metrics, clock)
+        self.access = Access(tls, clock=clock)
+        self._pipeline = Pipeline(contract, self.access, self.drain, metrics, clock)
         generation = Generation(downstream, self.readiness, metrics, clock)
         self._works: dict[str, Work] = {
             "/chat/completions": generation.of(ChatEndpoint()),
@@ -73,16 +77,19 @@ class GuardApp:
             "/embeddings": EmbeddingWork(downstream, metrics, clock),
             "/responses": generation.of(ResponsesEndpoint()),
         }
-        self.admin = Admin(contract, downstream, self.drain, self.readiness, metrics)
+        self.admin = Admin(contract, downstream, self.access, self.drain, self.readiness, metrics)
         self._started = int(time.time())
         contract.subscribe(lambda new, _: metrics.contract_changed(new.digest))
+        contract.subscribe(lambda new, _: self.access.use(new.contract.access))
         if contract.current is not None:
+            self.access.use(contract.current.contract.access)
             metrics.contract_changed(contract.current.digest)
 
     async def run(self) -> None:
-        """Watch the contract and the engine, for ever."""
+        """Watch the contract, keys and certificates, and the engine, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._contract.run(), name="contract")
+            tasks.create_task(self.access.run(), name="access")
             tasks.create_task(self.readiness.run(), name="readiness")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,6 +121,7 @@ class GuardApp:
     async def _models(self, scope: Scope, name: str, send: Send) -> None:
         if self._contract.current is None:
             raise not_ready(self._contract.error or "no contract has been read yet")
+        await self.access.authenticate(scope)
         model = Model(self._contract.current.contract.model, self._started)
         if name and name != model.id:
             raise model_not_found(model.id)

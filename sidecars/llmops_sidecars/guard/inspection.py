@@ -23,7 +23,9 @@ class Inspection:
 
     def __init__(self, policy: CompiledPolicy, context: Context, record: Record) -> None:
         """Bind the rules to the request."""
-        known = replace(context, request=record.request_id, tenant=record.tenant, policy=(policy.name, policy.version))
+        known = replace(
+            context, request=record.request_id, tenant=record.partition, policy=(policy.name, policy.version)
+        )
         self._input, self._record = policy.input.bound(replace(known, direction=INPUT)), record
         self.output = policy.output.bound(replace(known, direction=OUTPUT))
         self.vault = Vault()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from llmops_sidecars.proxy.metrics import (
@@ -68,11 +70,26 @@ class GuardMetrics:
         self.cache = Counter(
             "llmops_answers", "Answers by what the cache did.", ["revision", "cache"], registry=registry
         )
+        self.tenant_requests = Counter(
+            "llmops_tenant_requests", "Requests of known tenants.", ["tenant", "result"], registry=registry
+        )
+        self.tenant_tokens = Counter(
+            "llmops_tenant_tokens", "Tokens of known tenants.", ["tenant", "direction"], registry=registry
+        )
+        self.access_problems = Gauge(
+            "llmops_access_problem", "1 while a part of access is not as it should be.", ["part"], registry=registry
+        )
         self.refused_contracts = Gauge(
             "llmops_contract_refused", "1 while the contract file is not in use.", registry=registry
         )
         self.contract = Gauge("llmops_contract_info", "1 for the contract in use.", ["digest"], registry=registry)
         self.contract_changes = Counter("llmops_contract_changes", "Contracts taken into use.", registry=registry)
+
+    def access_has(self, problems: Iterable[str]) -> None:
+        """These parts of access are not as they should be, and no others."""
+        self.access_problems.clear()
+        for part in problems:
+            self.access_problems.labels(part).set(1)
 
     def contract_changed(self, digest: str) -> None:
         """Another contract is in use; the former one's series ends."""

@@ -1,6 +1,6 @@
 """What all endpoints share: one request from its first byte to its record.
 
-slot -> body -> the endpoint's own work -> record
+caller -> slot -> body -> the endpoint's own work -> record
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from llmops_sidecars.guard.access.caller import Caller
+from llmops_sidecars.guard.access.control import Access
+from llmops_sidecars.guard.access.quota import Quotas
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.record import Record, begin
 from llmops_sidecars.guard.serving import Serving
@@ -45,6 +48,7 @@ class Incoming:
     body: bytes = field(repr=False)
     sender: StreamSender
     record: Record
+    caller: Caller
 
 
 Work = Callable[[Incoming], Awaitable[None]]
@@ -57,12 +61,15 @@ class Pipeline:
     def __init__(
         self,
         contract: ContractFile[Serving],
+        access: Access,
         drain: Drain,
         metrics: GuardMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep them; the admission follows the contract's limits."""
-        self._contract, self._drain, self._metrics, self._clock = contract, drain, metrics, clock
+        self._contract, self._access, self._drain, self._metrics = contract, access, drain, metrics
+        self._clock = clock
+        self._quotas = Quotas(clock)
         self._admission = Admission(1, 0, clock=clock)
         contract.subscribe(lambda new, _: self._resize(new.built))
         if contract.current is not None:
@@ -86,19 +93,28 @@ class Pipeline:
             _log.exception("a request failed", extra={"request_id": record.request_id})
             await self._fail(internal_error(), sender, record)
         finally:
+            record.settle()
             record.write(self._clock(), self._metrics)
 
     async def _serve(self, scope: Scope, receive: Receive, sender: StreamSender, record: Record, work: Work) -> None:
-        """Wait for a slot, and only then read: what waits takes no memory for its body."""
+        """Find out who asks, wait for a slot, and only then read: what waits takes no memory for its body."""
         self._serving()
-        async with self._admission.slot() as waited:
+        asked = self._clock()
+        caller = await self._access.authenticate(scope)
+        record.access_seconds = self._clock() - asked
+        record.tenant, record.partition = caller.tenant, caller.partition
+        record.tenant_label = self._access.label(caller)
+        record.quota = quota = self._quotas.of(caller)
+        quota.take()
+        async with self._admission.slot(caller.share) as waited:
             record.queue_seconds = waited
             self._metrics.queue.observe(waited)
             serving = self._serving()
             reading = self._clock()
             body = await read_body(scope, receive, serving.contract.limits.body_bytes)
             record.body_seconds = self._clock() - reading
-            await until_disconnect(receive, _timed(work, Incoming(serving, scope, body, sender, record)))
+            quota.charge(len(body))
+            await until_disconnect(receive, _timed(work, Incoming(serving, scope, body, sender, record, caller)))
 
     async def _fail(self, error: ApiError, sender: StreamSender, record: Record) -> None:
         """Answer with an error: as a status before the first byte, as the last event after it."""
@@ -117,7 +133,7 @@ class Pipeline:
 
     def _resize(self, serving: Serving) -> None:
         limits = serving.contract.limits
-        self._admission.resize(limits.concurrent_requests, limits.queued_requests)
+        self._admission.resize(limits.concurrent_requests, limits.queued_requests, limits.queue_seconds)
 
 
 async def _timed(work: Work, incoming: Incoming) -> None:

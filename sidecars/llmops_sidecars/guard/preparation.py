@@ -10,12 +10,13 @@ from functools import partial
 
 import msgspec
 
+from llmops_sidecars.guard.access.caller import ANONYMOUS
 from llmops_sidecars.guard.coverage import checked
 from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming
 from llmops_sidecars.guard.prompt import templated
-from llmops_sidecars.guard.record import ANONYMOUS, Record
+from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.openai.chat import ChatRequest, StreamOptions
 from llmops_sidecars.openai.endpoint import Call
@@ -95,7 +96,7 @@ def internal_headers(scope: Scope, served: Served, record: Record, generation: s
     """What the cache is told beside the request."""
     fields = {
         "x-request-id": generation,
-        "x-llmops-tenant": record.tenant,
+        "x-llmops-tenant": record.partition,
         "x-llmops-revision": record.revision,
         "x-llmops-policy": served.policy.version,
         "x-llmops-prompt": record.prompt,
@@ -115,4 +116,4 @@ def _cache_control(scope: Scope, record: Record) -> str:
 
 def caller_of(user: str | None, record: Record) -> str:
     """Who is to get the same configuration each time: the user that the request names, or its credential."""
-    return user or (record.request_id if record.tenant == ANONYMOUS else record.tenant)
+    return user or (record.request_id if record.partition == ANONYMOUS else record.partition)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import uuid
@@ -14,20 +13,21 @@ from typing import Any
 from prometheus_client import Histogram
 
 from llmops_sidecars.contract import Action
+from llmops_sidecars.guard.access.quota import Quota
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.proxy.asgi import Scope, header
 
-ANONYMOUS = "anonymous"
-
 OUTCOMES = frozenset(
     {
         "ok",
+        "access_unavailable",
         "answer_blocked",
         "answer_not_conforming",
         "client_left",
         "body_too_large",
         "body_too_slow",
+        "concurrency_limit_exceeded",
         "content_blocked",
         "draining",
         "engine_failed",
@@ -35,15 +35,20 @@ OUTCOMES = frozenset(
         "engine_unavailable",
         "guard_unavailable",
         "internal_error",
+        "invalid_api_key",
         "invalid_header",
         "invalid_json",
+        "invalid_token",
         "invalid_value",
         "invalid_variable",
+        "missing_api_key",
         "missing_field",
         "missing_variable",
         "model_not_found",
         "not_ready",
+        "permission_denied",
         "prompt_not_found",
+        "rate_limit_exceeded",
         "refused_by_provider",
         "too_many_requests",
         "unknown_variable",
@@ -54,6 +59,7 @@ OUTCOMES = frozenset(
 """What metrics and records say; a code that only a provider knows is `other`, so that labels stay few."""
 
 HIT = "hit"
+TOO_MANY, LEAST_ERROR = 429, 400
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CACHE_TIMING = re.compile(r"cache;dur=(\d{1,9}\.\d{1,3})")
 UNKNOWN_REVISION = "none"
@@ -68,9 +74,15 @@ class Record:
     request_id: str
     generation: str
     """What the cache knows it by: unique, also when a client gives two requests one id."""
-    tenant: str
     started: float
     path: str
+    tenant: str = ""
+    """Who asks, once that is known."""
+    tenant_label: str = ""
+    """The tenant in metrics, which know a bounded number of them; empty for none."""
+    partition: str = ""
+    """Who shares remembered answers with whom."""
+    quota: Quota | None = None
     revision: str = UNKNOWN_REVISION
     prompt: str = ""
     status: int = 0
@@ -96,6 +108,8 @@ class Record:
     check_seconds: float = 0.0
     cache_seconds: float = 0.0
     upstream_seconds: float = 0.0
+    texts: int = 0
+    """Events with text that have come from the engine."""
     first_token: float | None = None
     last_token: float | None = None
     _between: Histogram | None = None
@@ -132,10 +146,13 @@ class Record:
             "x-llmops-engine": self.engine,
             "server-timing": self.timing(now),
         }
+        if self.quota is not None:
+            fields |= self.quota.headers()
         return [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items() if value]
 
     def token(self, now: float, metrics: GuardMetrics) -> None:
         """An event with text has come from the engine."""
+        self.texts += 1
         if self.first_token is None:
             self.first_token = now
             self._between = metrics.inter_token.labels(self.revision)
@@ -143,6 +160,11 @@ class Record:
         elif self.last_token is not None and self._between is not None:
             self._between.observe(now - self.last_token)
         self.last_token = now
+
+    def settle(self) -> None:
+        """Charge the tenant what the request has cost: what was counted, or at least what was seen of it."""
+        if self.quota is not None:
+            self.quota.settle(self.usage.prompt_tokens + self.usage.completion_tokens, least=self.texts)
 
     @property
     def acted_on(self) -> bool:
@@ -172,6 +194,10 @@ class Record:
             metrics.errors.labels(self.revision, rule, direction).inc(count)
         for rule, seconds in self.waited:
             metrics.waited.labels(self.revision, rule).observe(seconds)
+        if self.tenant_label:
+            metrics.tenant_requests.labels(self.tenant_label, _result(self.status)).inc()
+            metrics.tenant_tokens.labels(self.tenant_label, "input").inc(self.usage.prompt_tokens)
+            metrics.tenant_tokens.labels(self.tenant_label, "output").inc(self.usage.completion_tokens)
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
         _log.info("request", extra=self._line(now))
@@ -202,10 +228,10 @@ class Record:
 
 
 def begin(scope: Scope, now: float) -> Record:
-    """A record for a new request: the caller's id when it is sane, the digest of its credential."""
+    """A record for a new request, under the caller's id when it is sane."""
     request_id = request_id_of(scope)
     generation = f"{request_id}.{uuid.uuid4().hex[:12]}"
-    return Record(request_id, generation, tenant(header(scope, b"authorization")), now, scope["path"])
+    return Record(request_id, generation, now, scope["path"])
 
 
 def request_id_of(scope: Scope) -> str:
@@ -214,9 +240,13 @@ def request_id_of(scope: Scope) -> str:
     return asked if SANE_ID.fullmatch(asked) else uuid.uuid4().hex
 
 
-def tenant(credential: str | None) -> str:
-    """Who shares a cache partition: callers with the same credential, by its digest; all callers without one."""
-    return hashlib.sha256(credential.encode()).hexdigest()[:16] if credential else ANONYMOUS
+def _result(status: int) -> str:
+    """What became of a request, in few words; without a status its client has left."""
+    if status == TOO_MANY:
+        return "limited"
+    if not status:
+        return "left"
+    return "served" if status < LEAST_ERROR else "refused"
 
 
 def _own_seconds(timing: str) -> float:

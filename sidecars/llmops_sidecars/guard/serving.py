@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llmops_sidecars.contract import Configuration, Contract, Template
+from llmops_sidecars.guard.access.mounts import require_mounts
 from llmops_sidecars.guard.policy import CompiledPolicy, compile_policy
 
 SHARES = 100
@@ -29,8 +30,12 @@ class Serving:
     served: tuple[Served, ...]
 
 
-def build(contract: Contract) -> Serving:
-    """Compile a contract; raises ContractError that names the pattern which cannot be used."""
+def build(contract: Contract, *, client_certificates: bool = False) -> Serving:
+    """Compile a contract; raises ContractError that names the pattern or the file which cannot be used.
+
+    `client_certificates`: whether this process asks clients for theirs.
+    """
+    require_mounts(contract.access, client_certificates=client_certificates)
     return Serving(contract, tuple(_served(configuration) for configuration in contract.configurations))
 
 

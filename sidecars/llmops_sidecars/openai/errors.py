@@ -103,6 +103,32 @@ def no_embeddings() -> ApiError:
     return ApiError(400, "unsupported_parameter", message, param="model")
 
 
+def missing_api_key() -> ApiError:
+    """401: the request says nothing of its caller."""
+    message = "You did not provide an API key: send it in the header 'Authorization: Bearer KEY', or in 'api-key'."
+    return ApiError(401, "missing_api_key", message)
+
+
+def invalid_api_key() -> ApiError:
+    """401: the key is nobody's."""
+    return ApiError(401, "invalid_api_key", "The API key is not valid here; use one that has been issued to you.")
+
+
+def invalid_token(what: str) -> ApiError:
+    """401: an access token that cannot be accepted; `what` says what is wrong with it."""
+    return ApiError(401, "invalid_token", f"The access token {what}; get a new one.")
+
+
+def permission_denied(what: str) -> ApiError:
+    """403: the caller is known and may not; `what` is missing."""
+    return ApiError(403, "permission_denied", f"The access token lacks the {what} that this service requires.")
+
+
+def access_unavailable() -> ApiError:
+    """503: whether the caller may ask cannot be found out."""
+    return _unavailable("access_unavailable", "Access tokens cannot be checked at the moment; try again later.")
+
+
 def body_too_large(limit: int) -> ApiError:
     """413: more than `limit` bytes."""
     return ApiError(413, "body_too_large", f"The request body is larger than {limit} bytes, the limit here.")
@@ -192,6 +218,18 @@ def too_many_requests(retry_after: int | None = None) -> ApiError:
     seconds = jittered_retry_after() if retry_after is None else retry_after
     message = "Too many requests are being served at the moment; try again later."
     return ApiError(429, "too_many_requests", message, type="rate_limit_error", retry_after=seconds)
+
+
+def rate_limit_exceeded(kind: str, per_minute: int, retry_after: int) -> ApiError:
+    """429: the tenant has had its requests or tokens of this minute; `retry_after` is when the next may come."""
+    message = f"Your limit of {per_minute} {kind} per minute is reached; try again in {retry_after} s."
+    return ApiError(429, "rate_limit_exceeded", message, type=kind, retry_after=retry_after)
+
+
+def concurrency_limit_exceeded(retry_after: int) -> ApiError:
+    """429: as many of the tenant's own requests run and wait as may."""
+    message = "As many of your requests are being served as may be at once; try again when one of them has ended."
+    return ApiError(429, "concurrency_limit_exceeded", message, type="rate_limit_error", retry_after=retry_after)
 
 
 def draining() -> ApiError:

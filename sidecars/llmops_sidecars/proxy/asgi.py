@@ -40,7 +40,7 @@ PACE = Pace()
 SEND_SECONDS = 30.0
 """How long a client may take to make room for more of its answer."""
 
-TIMED_OUT = 408
+TIMED_OUT, UNAUTHORIZED = 408, 401
 
 JSON = (b"content-type", b"application/json")
 """The header of a JSON body."""
@@ -115,6 +115,8 @@ def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
         fields.append((b"retry-after", str(error.retry_after).encode()))
     if error.allow is not None:
         fields.append((b"allow", error.allow.encode()))
+    if error.status == UNAUTHORIZED:
+        fields.append((b"www-authenticate", b"Bearer"))
     if error.status == TIMED_OUT:
         fields.append((b"connection", b"close"))
     return tuple(fields)

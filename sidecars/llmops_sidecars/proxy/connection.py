@@ -26,6 +26,7 @@ from llmops_sidecars.openai.errors import (
     too_many_connections,
 )
 from llmops_sidecars.proxy.asgi import BODY_SECONDS, JSON, SEND_SECONDS, ASGIApp, error_headers
+from llmops_sidecars.proxy.tls import STATE_KEY, peer_of
 
 TAKEN_BYTES = 16 * 1024
 """What a client has to take of its answer within `unread_seconds`, or all of it."""
@@ -93,8 +94,9 @@ class Connection(HttpToolsProtocol):
         self._unread: tuple[int, float] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count it, and refuse it when there are too many."""
+        """Remember what certificate it has shown, which its requests find in their state; refuse one too many."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, STATE_KEY: peer_of(transport)}
         self._await(self._limits.head_seconds)
         self._address = self.client[0] if self.client else ""
         self._addresses[self._address] += 1

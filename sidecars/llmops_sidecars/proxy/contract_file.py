@@ -1,21 +1,15 @@
-"""The contract file: read at start, watched, and replaced in use only by one that works.
-
-A mounted ConfigMap changes by the swap of a symbolic link (`..data`) in its directory. So the file that the path leads
-to is what is compared, every POLL_SECONDS, by its number, time and size: no watch that a swap could leave behind.
-"""
+"""The contract file: the one in use is the last good one (`proxy.watched`)."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from llmops_sidecars.contract import Contract, ContractError, decode, digest
-
-POLL_SECONDS = 0.25
+from llmops_sidecars.proxy.watched import POLL_SECONDS, UnusableError, Watched, read_up_to
 
 MAX_BYTES = 4 * 1024 * 1024
 """More than a ConfigMap can hold."""
@@ -23,8 +17,6 @@ MAX_BYTES = 4 * 1024 * 1024
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-
-_Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class InUse(Generic[T]):
     built: T
 
 
-class ContractFile(Generic[T]):
+class ContractFile(Watched[InUse[T]]):
     """The last good contract of a file.
 
     `build` makes from a contract what its user needs (compiled rules, a driver); when it raises, the contract is
@@ -44,68 +36,40 @@ class ContractFile(Generic[T]):
     Subscribers are called after each change with the new and the former one.
     """
 
+    mendable = (ContractError, UnusableError)
+
     def __init__(self, path: Path, build: Callable[[Contract], T], *, poll_seconds: float = POLL_SECONDS) -> None:
+        super().__init__("contract", poll_seconds=poll_seconds)
         self._path = path
         self._build = build
-        self._poll_seconds = poll_seconds
-        self._stamp: _Stamp | None = None
         self._subscribers: list[Callable[[InUse[T], InUse[T] | None], None]] = []
-        self.current: InUse[T] | None = None
-        """The contract in use; None until the first good one."""
-        self.error: str | None = None
-        """Why the file as it is now is not in use; None when it is."""
 
     def subscribe(self, callback: Callable[[InUse[T], InUse[T] | None], None]) -> None:
         """Have `callback(new, former)` called after each change; an exception from it is logged and goes no further."""
         self._subscribers.append(callback)
 
-    def check(self) -> bool:
-        """Look at the file once; whether another contract is in use now. Never raises."""
-        try:
-            stamp = self._look()
-            if stamp == self._stamp:
-                return False
-            self._stamp = stamp
-            return self._take(self._read())
-        except ContractError as error:
-            self._refuse(str(error))
-        except OSError as error:
-            self._stamp = None
-            self._refuse(f"{error.strerror}: {error.filename}")
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new contract, the last good one serves on
-            _log.exception("the contract cannot be used")
-            self._refuse(f"internal error: {type(error).__name__}")
-        return False
+    def files(self) -> Iterable[Path]:
+        """The one file."""
+        return (self._path,)
 
-    async def run(self) -> None:
-        """Look at the file for ever."""
-        while True:
-            self.check()
-            await asyncio.sleep(self._poll_seconds)
-
-    def _look(self) -> _Stamp:
-        status = self._path.stat()
-        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
-
-    def _read(self) -> bytes:
-        with self._path.open("rb") as file:
-            document = file.read(MAX_BYTES + 1)
-        if len(document) > MAX_BYTES:
-            raise ContractError(f"the file is larger than {MAX_BYTES} bytes")
-        return document
-
-    def _take(self, document: bytes) -> bool:
-        name, former = digest(document), self.current
-        if former is not None and former.digest == name:
-            self.error = None
-            return False
+    def load(self) -> InUse[T]:
+        """The contract that the file holds; the one in use, when it is the same."""
+        document = read_up_to(self._path, MAX_BYTES)
+        name = digest(document)
+        if self.current is not None and self.current.digest == name:
+            return self.current
         contract = decode(document)
-        self.current = InUse(name, contract, self._build(contract))
-        self.error = None
-        _log.info("contract in use", extra={"digest": name})
-        for callback in self._subscribers:
-            self._notify(callback, self.current, former)
-        return True
+        return InUse(name, contract, self._build(contract))
+
+    def details(self, value: InUse[T] | None) -> dict[str, Any]:
+        """A contract's digest."""
+        return {"digest": value.digest if value else None}
+
+    def taken(self, former: InUse[T] | None) -> None:
+        """Tell the subscribers."""
+        if self.current is not None:
+            for callback in self._subscribers:
+                self._notify(callback, self.current, former)
 
     def _notify(
         self, callback: Callable[[InUse[T], InUse[T] | None], None], new: InUse[T], former: InUse[T] | None
@@ -114,10 +78,3 @@ class ContractFile(Generic[T]):
             callback(new, former)
         except Exception:  # noqa: BLE001 - the contract is in use, and the others must hear of it
             _log.exception("a subscriber of the contract failed")
-
-    def _refuse(self, reason: str) -> None:
-        """Say why the file is not in use, once per reason."""
-        if reason != self.error:
-            kept = self.current.digest if self.current else None
-            _log.error("contract refused", extra={"reason": reason, "kept": kept})
-        self.error = reason

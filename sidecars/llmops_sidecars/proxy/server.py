@@ -8,6 +8,7 @@ import gc
 import resource
 import signal
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,12 @@ def listener(
     port: int = 0,
     socket: Path | None = None,
     limits: ConnectionLimits | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Listener:
-    """A listener on a port, or on a Unix socket, which replaces one that an ended process left behind."""
+    """A listener on a port, or on a Unix socket, which replaces one that an ended process left behind.
+
+    With a `tls` context it speaks TLS and nothing else; what certificate a client has shown stands in its requests.
+    """
     if socket is not None:
         socket.unlink(missing_ok=True)
     config = ListenerConfig(
@@ -72,6 +77,7 @@ def listener(
         host=host,
         port=port,
         uds=None if socket is None else str(socket),
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         loop="uvloop",
         lifespan="off",
         ws="none",

@@ -17,6 +17,10 @@ EXTERNAL = {"external": {"url": "https://api.example.com/v1", "model": "x"}}
 
 BENCHMARK: Document = {"benchmark": {}}
 FALLBACK = {"fallback": EXTERNAL}
+KEYS = {"secretName": "keys"}
+JWT: Document = {"issuer": "https://login.example", "audiences": ["chat"]}
+CLAIM = {"name": "a", "values": ["b"]}
+MUTUAL = {"secretName": "t", "clientCASecretName": "c"}
 
 
 def served(**change: Any) -> Document:
@@ -37,6 +41,10 @@ def triton(**change: Any) -> Document:
 
 def further(*urls: str) -> Document:
     return {"external": EXTERNAL["external"] | {"furtherUrls": list(urls)}}
+
+
+def access(**change: Any) -> Document:
+    return repository(access=change)
 
 
 def tensorrt(**change: Any) -> Document:
@@ -152,6 +160,42 @@ BAD: list[tuple[str, str, Document, str]] = [
         {"model": {"name": "m"}, "engine": {"external": {"url": "https://u:p@x/v1", "model": "x"}}},
         "url",
     ),
+    ("a Secret that is none", "LLMDeployment", access(apiKeys={"secretName": "Not A Name"}), "secretName"),
+    ("API keys from nowhere", "LLMDeployment", access(apiKeys={}), "secretName"),
+    ("an issuer without TLS", "LLMDeployment", access(jwt=JWT | {"issuer": "http://login.example"}), "issuer"),
+    ("tokens for everybody", "LLMDeployment", access(jwt=JWT | {"audiences": []}), "audiences"),
+    ("keys by plain HTTP", "LLMDeployment", access(jwt=JWT | {"jwksUrl": "http://login.example/keys"}), "jwksUrl"),
+    ("a key set with a password", "LLMDeployment", access(jwt=JWT | {"jwksUrl": "https://u:p@x/k"}), "jwksUrl"),
+    ("keys for ever", "LLMDeployment", access(jwt=JWT | {"keyMaxAge": "999h"}), "between 5m and 168h"),
+    ("a claim of no value", "LLMDeployment", access(jwt=JWT | {"requiredClaims": [{"name": "a"}]}), "values"),
+    ("a claim twice", "LLMDeployment", access(jwt=JWT | {"requiredClaims": [CLAIM] * 2}), "requiredClaims"),
+    ("a scope of two words", "LLMDeployment", access(jwt=JWT | {"requiredScopes": ["a b"]}), "requiredScopes"),
+    ("TLS without a certificate", "LLMDeployment", access(tls={}), "secretName"),
+    (
+        "a tenant of clients that show no certificate",
+        "LLMDeployment",
+        access(tls={"secretName": "t", "clientTenant": "CommonName"}),
+        "clientTenant needs clientCASecretName",
+    ),
+    (
+        "clients that may connect and nobody knows",
+        "LLMDeployment",
+        access(tls={"secretName": "t", "clientCASecretName": "c"}),
+        "says who may connect, not who asks",
+    ),
+    (
+        "an unknown name of certificates",
+        "LLMDeployment",
+        access(tls=MUTUAL | {"clientTenant": "Serial"}),
+        "clientTenant",
+    ),
+    ("tenants that nobody can tell apart", "LLMDeployment", access(tenants=[{"name": "a"}]), "tenants are told apart"),
+    ("a tenant twice", "LLMDeployment", access(apiKeys=KEYS, tenants=[{"name": "a"}] * 2), "tenants"),
+    ("a tenant without a name", "LLMDeployment", access(apiKeys=KEYS, tenants=[{"weight": 2}]), "name"),
+    ("no requests at all", "LLMDeployment", access(default={"requestsPerMinute": 0}), "requestsPerMinute"),
+    ("a limit that is text", "LLMDeployment", access(default={"tokensPerMinute": "9"}), "tokensPerMinute"),
+    ("a tenant of no weight", "LLMDeployment", access(default={"weight": 0}), "weight"),
+    ("a queue without end", "LLMDeployment", repository(limits={"queueSeconds": 0}), "queueSeconds"),
     ("no messages", "PromptTemplate", {"messages": []}, "messages"),
     ("an unknown role", "PromptTemplate", {"messages": [{"role": "robot", "content": "x"}]}, "role"),
     ("required with a default", "PromptTemplate", variable(required=True, default="x"), "no default"),
@@ -220,6 +264,7 @@ BAD: list[tuple[str, str, Document, str]] = [
 UNKNOWN_FIELDS: list[tuple[str, str, Document, str]] = [
     ("unknown field", "LLMDeployment", served(replica=1), "replica"),
     ("unknown field deep inside", "LLMDeployment", served(resources={"gpus": 1, "gpu": 1}), "gpu"),
+    ("unknown field of access", "LLMDeployment", access(apiKey=KEYS), "apiKey"),
     ("unknown field of a policy", "GuardPolicy", {"inputs": []}, "inputs"),
 ]
 ARGUMENTS: list[tuple[str, Document, str]] = [

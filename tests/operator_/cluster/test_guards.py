@@ -10,14 +10,17 @@ import pytest
 from aiohttp import web
 
 from llmops_operator.cluster.guards import Guards
-from llmops_operator.world import Pod, Report, Unreachable
+from llmops_operator.world import Container, Pod, Report, Unreachable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DIGEST = {"digest": "d", "error": None, "revisions": ["r"], "cache": {"digest": "c", "error": "refused"}}
 
 
-def pod(name: str, ip: str = "127.0.0.1", *, ready: bool = True, terminating: bool = False) -> Pod:
-    return Pod(name, "uid", ip, ready, terminating, datetime(2026, 1, 1, tzinfo=UTC))
+RUNNING = Container("guard", running=True)
+
+
+def pod(name: str, ip: str = "127.0.0.1", *containers: Container, ready: bool = True, terminating: bool = False) -> Pod:
+    return Pod(name, "uid", ip, ready, terminating, datetime(2026, 1, 1, tzinfo=UTC), containers=containers)
 
 
 @asynccontextmanager
@@ -38,11 +41,13 @@ async def asking(port: int, seconds: float = 1.0) -> AsyncIterator[Guards]:
     await guards.close()
 
 
-async def test_every_ready_pod_is_asked() -> None:
+async def test_every_pod_whose_guard_runs_is_asked() -> None:
     async def config(_: web.Request) -> web.Response:
         return web.json_response(DIGEST)
 
-    pods = [pod("a"), pod("b"), pod("c", ready=False), pod("d", terminating=True), pod("e", ip="")]
+    starting = pod("b", "127.0.0.1", RUNNING, Container("triton"), ready=False)
+    others = [pod("c", ready=False), pod("d", "127.0.0.1", RUNNING, terminating=True), pod("e", "", RUNNING)]
+    pods = [pod("a"), starting, *others]
     async with guard(config) as port, asking(port) as guards:
         found = await guards.ask(pods)
     assert found == dict.fromkeys(("a", "b"), Report("d", None, "c", "refused"))

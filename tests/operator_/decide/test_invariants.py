@@ -31,7 +31,10 @@ from tests.operator_.decide.worlds import (
     world,
 )
 
-SPECS = st.sampled_from([CPU, GPU, HUB, EXTERNAL, CPU | USES_BOTH, CPU | {"replicas": 0}, CPU | {"unknown": 1}, None])
+KEYED = CPU | {"access": {"apiKeys": {"secretName": "keys"}, "tls": {"secretName": "tls"}}}
+SPECS = st.sampled_from(
+    [CPU, GPU, HUB, EXTERNAL, KEYED, CPU | USES_BOTH, CPU | {"replicas": 0}, CPU | {"unknown": 1}, None]
+)
 TEMPLATES: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"support": TEMPLATE}, {"support": {}}])
 POLICIES: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"strict": POLICY}, {"strict": {"x": 1}}])
 STRANGERS = st.lists(
@@ -72,8 +75,9 @@ PODS = st.lists(
     unique_by=lambda one: one.name,
 )
 DIGESTS = st.sampled_from(["", "old", "wanted"])
+ERRORS = st.sampled_from([None, "refused"])
 GUARDS = st.one_of(
-    st.builds(Report, DIGESTS, st.sampled_from([None, "refused"]), DIGESTS, st.sampled_from([None, "refused"])),
+    st.builds(Report, DIGESTS, ERRORS, DIGESTS, ERRORS, st.sampled_from([(), (("apiKeys", "there is no key"),)])),
     st.builds(Unreachable, st.just("timed out")),
 )
 COUNTS = st.fixed_dictionaries(
@@ -110,8 +114,8 @@ def _with_counts(workload: Any, counts: dict[str, int]) -> Any:
 def _of_this_plan(report: Report | Unreachable, wanted: str) -> Report | Unreachable:
     if isinstance(report, Unreachable):
         return report
-    digests = {name: wanted for name in ("digest", "cache_digest") if getattr(report, name) == "wanted"}
-    return replace(report, **digests)
+    digest, cache = (wanted if one == "wanted" else one for one in (report.digest, report.cache_digest))
+    return replace(report, digest=digest, cache_digest=cache)
 
 
 def _serves(one: Pod) -> bool:

@@ -111,6 +111,6 @@ def test_only_the_fetching_container_and_the_front_door_hold_a_secret() -> None:
         for parameter in PODS
         for container in containers(parameter.values[0])
         for mount in container["volumeMounts"]
-        if mount["name"] == "credentials"
+        if mount["name"] in {"credentials", "api-keys", "tls", "client-ca", "issuer-ca"}
     }
     assert found == {"fetch-model", "guard"}

@@ -6,11 +6,15 @@ import msgspec
 import pytest
 
 from llmops_sidecars.contract import (
+    Access,
     Action,
+    ApiKeys,
     CacheSettings,
+    CertificateField,
     Configuration,
     Contract,
     ContractError,
+    Jwt,
     Limits,
     Message,
     OnError,
@@ -24,6 +28,8 @@ from llmops_sidecars.contract import (
     SecretsRule,
     StreamWindow,
     Template,
+    Tenant,
+    TenantLimits,
     TritonGrpcEngine,
     TritonHttpEngine,
     TritonLayout,
@@ -60,7 +66,16 @@ FULL = Contract(
         Configuration("r1", 95, (TEMPLATE,), "support", POLICY, CacheSettings(3600.0, 1024)),
         Configuration("r2", 5),
     ),
-    limits=Limits(1, 0, 1024, 16, 60.0, 5.0, 2.5),
+    limits=Limits(1, 0, 1024, 16, 60.0, 5.0, 2.5, 7.5),
+    access=Access(
+        ApiKeys("/keys"),
+        Jwt(
+            "https://login.example", ("chat",), "https://login.example/keys", "/ca.crt", "team", required_scopes=("a",)
+        ),
+        CertificateField.COMMON_NAME,
+        (Tenant("a", TenantLimits(60, 1000, 2, 3, weight=4)),),
+        TenantLimits(requests_per_minute=6),
+    ),
 )
 SMALL = Contract("chat", TritonHttpEngine("http://127.0.0.1:8000"), (Configuration("r1"),))
 
@@ -92,7 +107,7 @@ def test_equal_contracts_have_equal_bytes_and_people_can_read_them() -> None:
 
 def test_the_bytes_and_the_digest_stay_as_they_are() -> None:
     """A change here makes every guard of every installed pod report another digest after an upgrade of the operator."""
-    assert digest(encode(SMALL)) == "94846b9104d1f9ef"
+    assert digest(encode(SMALL)) == "591d2fb7b7afde56"
     assert digest(b"") == "e3b0c44298fc1c14"
 
 
@@ -126,6 +141,11 @@ def edited(**fields: Any) -> bytes:
         (edited(configurations=[{"revision": "a"}, {"revision": "b"}]), "add up to 200, not 100"),
         (edited(configurations=[{"revision": "r", "default_template": "x"}]), "'x' is not among the templates"),
         (edited(configurations=[{"revision": "r", "policy": {"input": [{"rule": "magic"}]}}]), "Invalid value 'magic'"),
+        (edited(access={"api_keys": {}}), r"missing required field `directory` - at `\$.access.api_keys`"),
+        (edited(access={"jwt": {"issuer": "http://x", "audiences": ["a"]}}), r"at `\$.access.jwt.issuer`"),
+        (edited(access={"jwt": {"issuer": "https://x", "audiences": []}}), r"at `\$.access.jwt.audiences`"),
+        (edited(access={"tenants": [{"name": "a", "limits": {}}] * 2}), "a tenant is there twice"),
+        (edited(access={"default_limits": {"requests_per_minute": 0}}), r"at `\$.access.default_limits.requests_"),
         (
             edited(configurations=[{"revision": "r", "policy": {"input": [{"rule": "pii", "entities": ["Mood"]}]}}]),
             "Invalid enum value 'Mood'",
@@ -136,6 +156,14 @@ def edited(**fields: Any) -> bytes:
 def test_a_document_that_is_not_understood_is_refused_whole(document: bytes, says: str) -> None:
     with pytest.raises(ContractError, match=says):
         decode(document)
+
+
+def test_access_is_open_only_without_any_way_to_be_known() -> None:
+    assert Access().is_open
+    assert Access(tenants=(Tenant("a", TenantLimits()),)).is_open
+    assert not Access(ApiKeys("/keys")).is_open
+    assert not Access(jwt=Jwt("https://x", ("a",))).is_open
+    assert not Access(certificate_tenant=CertificateField.URI).is_open
 
 
 def test_a_template_that_is_there_may_be_the_default() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from llmops_sidecars.contract import (
+    Access,
     Configuration,
     Contract,
     Limits,
@@ -45,6 +46,7 @@ from llmops_sidecars.proxy.contract_file import ContractFile
 from llmops_sidecars.proxy.downstream import Downstream
 from llmops_sidecars.proxy.drain import Drain
 from llmops_sidecars.proxy.inprocess import AppDownstream
+from llmops_sidecars.proxy.tls import Tls
 from tests.support.asgi import Answer, call
 
 CHAT = "/v1/chat/completions"
@@ -159,11 +161,14 @@ def delta(change: Delta) -> bytes:
     return WRITER.delta(change)
 
 
-def contract(*configurations: Configuration, limits: Limits | None = None, **of_one: Any) -> Contract:
+def contract(
+    *configurations: Configuration, limits: Limits | None = None, access: Access | None = None, **of_one: Any
+) -> Contract:
     """A contract for the model `chat`; without configurations, one with `STRICT` and `SUPPORT`."""
     fields: dict[str, Any] = {"policy": STRICT, "templates": (SUPPORT,)} | of_one
     one = Configuration("r1", **fields)
-    return Contract("chat", OpenAIEngine("http://engine", "m"), configurations or (one,), limits or Limits())
+    engine = OpenAIEngine("http://engine", "m")
+    return Contract("chat", engine, configurations or (one,), limits or Limits(), access=access or Access())
 
 
 class Guard:
@@ -175,10 +180,11 @@ class Guard:
         below: Downstream,
         drain: Drain | None = None,
         make: Callable[[Contract], Serving] = build,
+        tls: Tls | None = None,
     ) -> None:
         self._path = directory / "contract.json"
         self.file: ContractFile[Serving] = ContractFile(self._path, make)
-        self.app = GuardApp(self.file, below, drain=drain)
+        self.app = GuardApp(self.file, below, drain=drain, tls=tls)
 
     def use(self, used: Contract | bytes) -> None:
         """Replace the file, and look at it."""

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from llmops_sidecars.contract import (
+    Access,
     CacheSettings,
     Configuration,
     Contract,
@@ -90,6 +91,8 @@ class Sidecars:
     url: str
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
+    flags: Sequence[str] = ()
+    """Further flags of the guard."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -109,7 +112,7 @@ class Sidecars:
         if command != "serve":
             flags.append(f"--socket={self.directory / 'cache.sock'}")
         if command != "cache":
-            flags += ["--host=127.0.0.1", f"--port={self.port}", f"--admin-port={self.admin_port}"]
+            flags += ["--host=127.0.0.1", f"--port={self.port}", f"--admin-port={self.admin_port}", *self.flags]
         with (self.directory / f"{command}.log").open("wb") as log:
             self.processes[command] = subprocess.Popen(
                 [sys.executable, "-m", "llmops_sidecars", command, *flags], stdout=log, stderr=subprocess.STDOUT
@@ -144,12 +147,14 @@ class Sidecars:
 
 
 @contextlib.asynccontextmanager
-async def sidecars(directory: Path, *commands: str) -> AsyncIterator[Sidecars]:
+async def sidecars(
+    directory: Path, *commands: str, access: Access | None = None, flags: Sequence[str] = ()
+) -> AsyncIterator[Sidecars]:
     """Start these commands in front of a provider; whatever still runs at the end is killed."""
     provider = Provider()
     async with serving(provider) as url:
-        running = Sidecars(directory, provider, url)
-        running.configure()
+        running = Sidecars(directory, provider, url, flags=flags)
+        running.configure(msgspec.structs.replace(contract(url), access=access or Access()))
         with _ended(running):
             for command in commands:
                 running.start(command)

@@ -9,35 +9,24 @@ import pytest
 from llmops_sidecars.contract import Configuration, Contract, ContractError, TritonHttpEngine, digest, encode
 from llmops_sidecars.proxy.contract_file import MAX_BYTES, ContractFile, InUse
 from tests.support.asgi import eventually
+from tests.support.mounts import Mount
 
 
 def document(model: str = "chat") -> bytes:
     return encode(Contract(model, TritonHttpEngine("http://127.0.0.1:8000"), (Configuration("r1"),)))
 
 
-class Mount:
-    """A mounted ConfigMap as the kubelet makes it: files behind `..data`, which is swapped as a whole."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._versions = 0
-        self.file = folder / "contract.json"
-        self.file.symlink_to("..data/contract.json")
-
-    def put(self, content: bytes | None) -> None:
-        self._versions += 1
-        version = self._folder / f"..version_{self._versions}"
-        version.mkdir()
-        if content is not None:
-            (version / "contract.json").write_bytes(content)
-        fresh = self._folder / "..data_tmp"
-        fresh.symlink_to(version.name)
-        fresh.rename(self._folder / "..data")
-
-
 @pytest.fixture
 def mount(tmp_path: Path) -> Mount:
     return Mount(tmp_path)
+
+
+def put(mount: Mount, content: bytes | None) -> None:
+    mount.put({} if content is None else {"contract.json": content})
+
+
+def watched(mount: Mount, **options: float) -> ContractFile[str]:
+    return ContractFile(mount.folder / "contract.json", model_of, **options)
 
 
 def model_of(contract: Contract) -> str:
@@ -53,8 +42,8 @@ def used(file: ContractFile[str]) -> str | None:
 
 
 def test_the_contract_is_read_and_built(mount: Mount) -> None:
-    mount.put(document())
-    file = ContractFile(mount.file, model_of)
+    put(mount, document())
+    file = watched(mount)
     assert file.check()
     assert file.current is not None
     assert (file.current.built, file.current.contract.model) == ("CHAT", "chat")
@@ -62,19 +51,19 @@ def test_the_contract_is_read_and_built(mount: Mount) -> None:
 
 
 def test_a_swap_of_the_mounted_folder_is_seen_once(mount: Mount) -> None:
-    mount.put(document("a"))
-    file = ContractFile(mount.file, model_of)
+    put(mount, document("a"))
+    file = watched(mount)
     assert (file.check(), file.check()) == (True, False)
-    mount.put(document("b"))
+    put(mount, document("b"))
     assert (file.check(), file.check(), used(file)) == (True, False, "B")
 
 
 def test_the_same_content_again_is_no_change(mount: Mount) -> None:
-    mount.put(document())
-    file = ContractFile(mount.file, model_of)
+    put(mount, document())
+    file = watched(mount)
     file.check()
     before = file.current
-    mount.put(document())
+    put(mount, document())
     assert not file.check()
     assert file.current is before
 
@@ -98,29 +87,29 @@ def test_the_same_content_again_is_no_change(mount: Mount) -> None:
 def test_a_contract_that_cannot_be_used_is_refused(
     mount: Mount, content: bytes | None, says: str, *, at_start: bool
 ) -> None:
-    file = ContractFile(mount.file, model_of)
+    file = watched(mount)
     if not at_start:
-        mount.put(document("good"))
+        put(mount, document("good"))
         file.check()
-    mount.put(content)
+    put(mount, content)
     assert not file.check()
     assert says in str(file.error)
     assert used(file) == (None if at_start else "GOOD")
-    mount.put(document("better"))
+    put(mount, document("better"))
     assert (file.check(), file.error, used(file)) == (True, None, "BETTER")
 
 
 def test_going_back_to_the_contract_in_use_clears_the_error(mount: Mount) -> None:
-    file = ContractFile(mount.file, model_of)
+    file = watched(mount)
     for content in (document(), b"{", document()):
-        mount.put(content)
+        put(mount, content)
         file.check()
     assert (file.error, used(file)) == (None, "CHAT")
 
 
 def test_a_file_that_comes_back_unchanged_is_in_use_again(mount: Mount, tmp_path: Path) -> None:
-    mount.put(document())
-    file = ContractFile(mount.file, model_of)
+    put(mount, document())
+    file = watched(mount)
     file.check()
     away = tmp_path / "away"
     (tmp_path / "..data").rename(away)
@@ -134,11 +123,11 @@ def test_a_file_that_comes_back_unchanged_is_in_use_again(mount: Mount, tmp_path
 def test_an_error_is_logged_once_and_without_the_text_of_exceptions(
     mount: Mount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mount.put(b"{")
-    file = ContractFile(mount.file, model_of)
+    put(mount, b"{")
+    file = watched(mount)
     for _ in range(3):
         file.check()
-    mount.put(b"{ ")
+    put(mount, b"{ ")
     file.check()
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["contract refused"]
 
@@ -152,25 +141,25 @@ def test_subscribers_hear_of_each_change_whatever_the_others_do(mount: Mount) ->
     def hear(new: InUse[str], former: InUse[str] | None) -> None:
         heard.append((new.built, former.built if former else None))
 
-    file = ContractFile(mount.file, model_of)
+    file = watched(mount)
     file.subscribe(fail)
     file.subscribe(hear)
     for model in ("a", "unusable", "b"):
-        mount.put(document(model))
+        put(mount, document(model))
         file.check()
     assert heard == [("A", None), ("B", "A")]
     assert file.error is None
 
 
 async def test_the_loop_follows_the_file(mount: Mount) -> None:
-    file = ContractFile(mount.file, model_of, poll_seconds=0.01)
+    file = watched(mount, poll_seconds=0.01)
     task = asyncio.create_task(file.run())
     await eventually(lambda: file.error)
-    mount.put(document("a"))
+    put(mount, document("a"))
     await eventually(lambda: used(file) == "A")
-    mount.put(b"{")
+    put(mount, b"{")
     await eventually(lambda: file.error)
-    mount.put(document("b"))
+    put(mount, document("b"))
     await eventually(lambda: used(file) == "B")
     assert not task.done()
     task.cancel()

@@ -1,0 +1,78 @@
+"""Access on running pods: a missing Secret is named, keys let callers in, and TLS is what the Service speaks."""
+
+from __future__ import annotations
+
+import ssl
+from ipaddress import ip_address
+
+import pytest
+from cryptography import x509
+from openai import AuthenticationError, DefaultHttpxClient, OpenAI
+
+from e2e.kit.environment import Environment
+from e2e.kit.kube import Document, Kube, condition, is_true
+from e2e.kit.samples import deployment
+from e2e.kit.service import ask, client, reach
+from e2e.kit.wait import until
+from tests.support.issuer import Authority
+
+pytestmark = pytest.mark.cluster
+KEY, ANOTHER = "sk-of-the-scenario-0123456789", "sk-another-of-the-scenario-0123"
+KUBELET_SECONDS = 90
+"""Until a kubelet that nobody told brings a changed Secret."""
+
+
+def secret(namespace: str, name: str, **data: str) -> Document:
+    content = {key.replace("_", "."): value for key, value in data.items()}
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": content}
+
+
+def refused(url: str, key: str) -> bool:
+    try:
+        ask(client(url, key), "Hello")
+    except AuthenticationError:
+        return True
+    return False
+
+
+def test_open_access_is_told(kube: Kube, environment: Environment, namespace: str) -> None:
+    kube.apply(deployment(namespace, environment.images, "open"))
+    until("AccessOpen", lambda: is_true(kube.get("LLMDeployment", "open", namespace), "AccessOpen"), 30)
+    kube.delete("LLMDeployment", "open", namespace)
+
+
+def test_keys_of_a_secret_let_callers_in(kube: Kube, environment: Environment, namespace: str) -> None:
+    kube.apply(deployment(namespace, environment.images, "keyed", access={"apiKeys": {"secretName": "keys"}}))
+
+    def named() -> bool:
+        ready = condition(kube.get("LLMDeployment", "keyed", namespace), "Ready")
+        return ready is not None and ready["reason"] == "AccessInvalid" and "Secret keys needs" in ready["message"]
+
+    until("the missing Secret is named", named, 60)
+    kube.apply(secret(namespace, "keys", team=f"{KEY}\n{ANOTHER}"))
+    until("Ready", lambda: is_true(kube.get("LLMDeployment", "keyed", namespace), "Ready"), KUBELET_SECONDS + 30)
+    with reach(environment, namespace, "keyed") as url:
+        assert ask(client(url, KEY), "Hello", max_tokens=5)
+        assert refused(url, "sk-of-nobody-0123456789")
+        kube.apply(secret(namespace, "keys", team=ANOTHER))
+        until("the former key is refused", lambda: refused(url, KEY), KUBELET_SECONDS)
+        assert ask(client(url, ANOTHER), "Hello", max_tokens=5)
+    kube.delete("LLMDeployment", "keyed", namespace)
+
+
+def test_the_service_speaks_tls(kube: Kube, environment: Environment, namespace: str) -> None:
+    authority, host = Authority(), f"tls.{namespace}.svc"
+    names = (x509.DNSName(host), x509.IPAddress(ip_address("127.0.0.1")))
+    certificate, key = authority.issue(host, names)
+    kube.apply(secret(namespace, "tls", tls_crt=certificate.decode(), tls_key=key.decode()))
+    kube.apply(deployment(namespace, environment.images, "tls", access={"tls": {"secretName": "tls"}}))
+    until("Ready", lambda: is_true(kube.get("LLMDeployment", "tls", namespace), "Ready"), 60)
+    document = kube.get("LLMDeployment", "tls", namespace) or {}
+    assert document["status"]["url"] == f"https://{host}/v1"
+    trust = DefaultHttpxClient(verify=ssl.create_default_context(cadata=authority.pem.decode()))
+    with reach(environment, namespace, "tls", 443) as url, trust:
+        secure = url.replace("http://", "https://")
+        api = OpenAI(base_url=f"{secure}/v1", api_key="unused", max_retries=0, http_client=trust)
+        assert ask(api, "Hello", max_tokens=5)
+    kube.delete("LLMDeployment", "tls", namespace)
