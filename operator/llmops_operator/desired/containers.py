@@ -23,7 +23,7 @@ from llmops_operator.api.llmdeployment import (
     VLLMEngine,
 )
 from llmops_operator.api.units import to_bytes
-from llmops_operator.desired import paths, triton
+from llmops_operator.desired import paths, policy, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.volumes import (
     contract_mount,
@@ -97,7 +97,7 @@ def guard(facts: Facts) -> Document:
         "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening()],
         **_front_door(),
         "resources": _resources("96Mi", GUARD_MEMORY),
-        "volumeMounts": [contract_mount(), socket_mount()],
+        "volumeMounts": [contract_mount(), socket_mount(), *policy.mounts(facts.policy)],
     }
 
 
@@ -107,7 +107,7 @@ def serve(facts: Facts) -> Document:
         "args": ["serve", f"--contract={paths.CONTRACT_FILE}", *_listening()],
         **_front_door(),
         "resources": _resources("128Mi", GUARD_MEMORY + _cache_memory(facts)),
-        "volumeMounts": [contract_mount(), *credentials_mounts(facts)],
+        "volumeMounts": [contract_mount(), *policy.mounts(facts.policy), *credentials_mounts(facts)],
     }
 
 

@@ -14,6 +14,11 @@ CREDENTIALS_KEY = "key"
 CREDENTIALS_FILE = f"{CREDENTIALS_DIRECTORY}/{CREDENTIALS_KEY}"
 """The one secret that a pod may hold: the hub's token while the model is fetched, or the provider's API key."""
 
+HASH_KEY_DIRECTORY = "/etc/llmops-hash-key"
+HASH_KEY = "key"
+HASH_KEY_FILE = f"{HASH_KEY_DIRECTORY}/{HASH_KEY}"
+"""What the guard hashes personal data with, where its policy does."""
+
 MODEL_DIRECTORY = "/model"
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
 SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same

@@ -7,7 +7,7 @@ from typing import Any
 from llmops_operator import names
 from llmops_operator.api.common import SecretKey
 from llmops_operator.api.llmdeployment import ExternalEngine, ModelSource
-from llmops_operator.desired import paths, triton
+from llmops_operator.desired import paths, policy, triton
 from llmops_operator.desired.facts import Facts
 
 Document = dict[str, Any]
@@ -15,16 +15,14 @@ Document = dict[str, Any]
 CONTRACT, SOCKET, CREDENTIALS = "contract", "socket", "credentials"
 MODEL, ENGINE, SHARED_MEMORY, TEMPORARY = "model", "engine", "shared-memory", "temporary"
 
-OWNER_AND_GROUP = 0o440
-"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""
-
 
 def volumes(facts: Facts) -> list[Document]:
     """All volumes of the pod."""
     if facts.is_external:
-        return [_contract(facts), *_credentials(facts)]
+        return [_contract(facts), *policy.volumes(facts.policy), *_credentials(facts)]
     return [
         _contract(facts),
+        *policy.volumes(facts.policy),
         {"name": SOCKET, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": TEMPORARY, "emptyDir": {}},
         {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(facts)}},
@@ -122,7 +120,7 @@ def _credentials(facts: Facts) -> list[Document]:
     if secret is None:
         return []
     items = [{"key": secret.key, "path": paths.CREDENTIALS_KEY}]
-    source = {"secretName": secret.name, "items": items, "defaultMode": OWNER_AND_GROUP}
+    source = {"secretName": secret.name, "items": items, "defaultMode": policy.OWNER_AND_GROUP}
     return [{"name": CREDENTIALS, "secret": source}]
 
 

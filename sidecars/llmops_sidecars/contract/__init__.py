@@ -21,30 +21,37 @@ from llmops_sidecars.contract.document import (
     decode,
     digest,
     encode,
+    files,
 )
 from llmops_sidecars.contract.engine import Engine, OpenAIEngine, TritonGrpcEngine, TritonHttpEngine
-from llmops_sidecars.contract.policy import (
-    Action,
-    OnError,
+from llmops_sidecars.contract.matching import (
+    IDENTIFYING,
+    MOST_PHRASE_CHARACTERS,
+    MOST_PHRASES,
+    Country,
     Pattern,
     PatternsRule,
+    PhrasesRule,
     PiiEntity,
     PiiRule,
-    Policy,
-    Rule,
-    RuleModel,
     SecretsRule,
-    StreamWindow,
+    phrases_of,
 )
+from llmops_sidecars.contract.policy import Policy, Rule, StreamWindow
 from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
+from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 __all__ = [
+    "IDENTIFYING",
+    "MOST_PHRASES",
+    "MOST_PHRASE_CHARACTERS",
     "VERSION",
     "Action",
     "CacheSettings",
     "Configuration",
     "Contract",
     "ContractError",
+    "Country",
     "Engine",
     "Limits",
     "Message",
@@ -53,6 +60,7 @@ __all__ = [
     "Parameters",
     "Pattern",
     "PatternsRule",
+    "PhrasesRule",
     "PiiEntity",
     "PiiRule",
     "Policy",
@@ -68,4 +76,6 @@ __all__ = [
     "decode",
     "digest",
     "encode",
+    "files",
+    "phrases_of",
 ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from llmops_sidecars.contract import (
+    Action,
     ContractError,
     PatternsRule,
+    PhrasesRule,
     PiiRule,
     Policy,
     Rule,
@@ -17,15 +20,21 @@ from llmops_sidecars.contract import (
     SecretsRule,
     StreamWindow,
 )
-from llmops_sidecars.guard.rules import patterns, pii, secrets
-from llmops_sidecars.guard.rules.finding import Check, Context
+from llmops_sidecars.guard.rules import patterns, phrases, pii, secrets
+from llmops_sidecars.guard.rules.finding import Check, Context, Tail
+from llmops_sidecars.guard.rules.hashing import hashed
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    PhrasesRule: phrases.make,
 }
 """From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
+
+
+LEAST_KEY = 16
+"""Bytes of a key for hashes: a shorter one could be found by trying."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,11 @@ class Rules:
         """How many characters before new text the rules want to see."""
         return max((check.context for check in self.checks), default=0)
 
+    @cached_property
+    def tails(self) -> tuple[Tail, ...]:
+        """What else may begin at the end of a text."""
+        return tuple(check.tail for check in self.checks if check.tail is not None)
+
 
 @dataclass(frozen=True)
 class CompiledPolicy:
@@ -73,20 +87,46 @@ class CompiledPolicy:
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
     """Compile; raises ContractError that names the rule which cannot be used."""
+    key = _key(policy)
     return CompiledPolicy(
         version=policy.version,
-        input=Rules(tuple(_made(rule, policy) for rule in policy.input)),
-        output=Rules(tuple(_made(rule, policy) for rule in policy.output)),
+        input=Rules(tuple(_made(rule, policy, key) for rule in policy.input)),
+        output=Rules(tuple(_made(rule, policy, key) for rule in policy.output)),
         stream=policy.stream,
     )
 
 
-def _made(rule: Rule, policy: Policy) -> Check:
+def _made(rule: Rule, policy: Policy, key: bytes | None) -> Check:
     try:
         check = MAKERS[type(rule)](rule)
     except ValueError as error:
         raise ContractError(f"policy {policy.name!r}, {error}") from error
+    if _hashes(rule):
+        if key is None:
+            raise ContractError(f"policy {policy.name!r}, rule {check.rule}: the action Hash needs a hash_key_file")
+        check = hashed(check, key)
     return replace(check, on_error=rule.on_error or policy.on_error)
+
+
+def _hashes(rule: Rule) -> bool:
+    actions = [one.action for one in rule.patterns] if isinstance(rule, PatternsRule) else [rule.action]
+    return Action.HASH in actions
+
+
+def _key(policy: Policy) -> bytes | None:
+    """The key for hashes, when the policy has one."""
+    if not policy.hash_key_file:
+        return None
+    try:
+        key = Path(policy.hash_key_file).read_bytes().strip()
+    except OSError as error:
+        reason = f"{error.strerror}: {policy.hash_key_file}"
+        raise ContractError(f"policy {policy.name!r}: the key for hashes cannot be read: {reason}") from error
+    if len(key) < LEAST_KEY:
+        raise ContractError(
+            f"policy {policy.name!r}: the key for hashes has {len(key)} bytes; give at least {LEAST_KEY}"
+        )
+    return key
 
 
 def _bound(check: Check, context: Context) -> Check:

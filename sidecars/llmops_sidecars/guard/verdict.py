@@ -10,7 +10,7 @@ from itertools import takewhile
 
 from llmops_sidecars.contract import Action, OnError
 from llmops_sidecars.guard.policy import Rules
-from llmops_sidecars.guard.rules import patterns
+from llmops_sidecars.guard.rules import patterns, phrases
 from llmops_sidecars.guard.rules.finding import STRENGTH, Check, Finding, Size
 from llmops_sidecars.guard.rules.forms import Form, forms
 from llmops_sidecars.guard.vault import Vault
@@ -121,8 +121,8 @@ def gathered(found: Iterable[Finding], errors: Iterable[str] = ()) -> Findings:
 
 
 def name(finding: Finding) -> str:
-    """What a refusal tells the caller: the rule, or the author's name of a pattern."""
-    return finding.kind if finding.rule == patterns.RULE else finding.rule
+    """What a refusal tells the caller: the rule, or the author's name of a pattern or a list of phrases."""
+    return finding.kind if finding.rule in {patterns.RULE, phrases.RULE} else finding.rule
 
 
 def mask(text: str, places: Iterable[Finding], vault: Vault | None = None) -> str:
@@ -165,6 +165,10 @@ def _apart(found: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _joined(first: Finding, second: Finding) -> Finding:
-    """Both places under the name of the one with the stronger action, else of the longer one, else of the first."""
+    """Both places under the name of the one with the stronger action, else of the longer one, else of the first.
+
+    What one of them masks for good does not come back because another would have it back.
+    """
     better = max((first, second), key=lambda one: (STRENGTH[one.action], one.end - one.start, one is first))
-    return replace(better, start=first.start, end=max(first.end, second.end))
+    unmask = all(one.unmask for one in (first, second) if one.action is better.action)
+    return replace(better, start=first.start, end=max(first.end, second.end), unmask=unmask)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -27,6 +27,11 @@ _log = logging.getLogger(__name__)
 _Stamp = tuple[int, int, int, int]
 
 
+def nothing(_contract: Contract) -> Sequence[str]:
+    """No files beside the contract."""
+    return ()
+
+
 @dataclass(frozen=True)
 class InUse(Generic[T]):
     """A contract that works: the digest of its bytes, itself, and what was built from it."""
@@ -40,15 +45,24 @@ class ContractFile(Generic[T]):
     """The last good contract of a file.
 
     `build` makes from a contract what its user needs (compiled rules, a driver); when it raises, the contract is
-    refused like one that cannot be read; ContractError is for reasons that its author can mend.
+    refused like one that cannot be read; ContractError is for reasons that its author can mend. `beside` names files
+    that `build` reads: when one of them changes, or comes to be, it is built again.
     Subscribers are called after each change with the new and the former one.
     """
 
-    def __init__(self, path: Path, build: Callable[[Contract], T], *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        build: Callable[[Contract], T],
+        *,
+        beside: Callable[[Contract], Sequence[str]] = nothing,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
         self._path = path
-        self._build = build
+        self._build, self._beside = build, beside
         self._poll_seconds = poll_seconds
         self._stamp: _Stamp | None = None
+        self._files: dict[str, _Stamp | None] = {}
         self._subscribers: list[Callable[[InUse[T], InUse[T] | None], None]] = []
         self.current: InUse[T] | None = None
         """The contract in use; None until the first good one."""
@@ -62,11 +76,11 @@ class ContractFile(Generic[T]):
     def check(self) -> bool:
         """Look at the file once; whether another contract is in use now. Never raises."""
         try:
-            stamp = self._look()
-            if stamp == self._stamp:
+            stamp, changed = _stamp(self._path), {file: _stamp_or_none(file) for file in self._files} != self._files
+            if stamp == self._stamp and not changed:
                 return False
             self._stamp = stamp
-            return self._take(self._read())
+            return self._take(self._read(), again=changed)
         except ContractError as error:
             self._refuse(str(error))
         except OSError as error:
@@ -83,10 +97,6 @@ class ContractFile(Generic[T]):
             self.check()
             await asyncio.sleep(self._poll_seconds)
 
-    def _look(self) -> _Stamp:
-        status = self._path.stat()
-        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
-
     def _read(self) -> bytes:
         with self._path.open("rb") as file:
             document = file.read(MAX_BYTES + 1)
@@ -94,12 +104,15 @@ class ContractFile(Generic[T]):
             raise ContractError(f"the file is larger than {MAX_BYTES} bytes")
         return document
 
-    def _take(self, document: bytes) -> bool:
+    def _take(self, document: bytes, *, again: bool) -> bool:
+        """Use a document; `again`: also one that is in use, whose files have changed."""
         name, former = digest(document), self.current
-        if former is not None and former.digest == name:
+        known = former.contract if former is not None and former.digest == name else None
+        contract = known or decode(document)
+        self._files = {file: _stamp_or_none(file) for file in self._beside(contract)}
+        if known is not None and not again:
             self.error = None
             return False
-        contract = decode(document)
         self.current = InUse(name, contract, self._build(contract))
         self.error = None
         _log.info("contract in use", extra={"digest": name})
@@ -121,3 +134,15 @@ class ContractFile(Generic[T]):
             kept = self.current.digest if self.current else None
             _log.error("contract refused", extra={"reason": reason, "kept": kept})
         self.error = reason
+
+
+def _stamp(path: Path) -> _Stamp:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _stamp_or_none(file: str) -> _Stamp | None:
+    try:
+        return _stamp(Path(file))
+    except OSError:
+        return None

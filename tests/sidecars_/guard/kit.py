@@ -26,6 +26,7 @@ from llmops_sidecars.contract import (
     Template,
     Variable,
     encode,
+    files,
 )
 from llmops_sidecars.guard.app import GuardApp
 from llmops_sidecars.guard.policy import Rules
@@ -156,7 +157,7 @@ class Guard:
         make: Callable[[Contract], Serving] = build,
     ) -> None:
         self._path = directory / "contract.json"
-        self.file: ContractFile[Serving] = ContractFile(self._path, make)
+        self.file: ContractFile[Serving] = ContractFile(self._path, make, beside=files)
         self.app = GuardApp(self.file, below, drain=drain)
 
     def use(self, used: Contract | bytes) -> None:

@@ -51,6 +51,9 @@ class Size:
 Find = Callable[[str], Iterable[Finding]]
 """A text in, findings out, in any order; they may overlap."""
 
+Tail = Callable[[str], int]
+"""Where, at the end of a text in its plain form, something begins that may go on; its length when nothing does."""
+
 Bind = Callable[[Context], Find]
 Measure = Callable[[Size], Iterable[Finding]]
 Ask = Callable[[str], Awaitable[Iterable[Finding]]]
@@ -66,7 +69,8 @@ class Check:
     """A rule made for use; what it does not need stays as it is.
 
     `bind` replaces `find` for each request. `whole`: `find` makes sense of a whole answer only. `context`: how many
-    characters before new text `find` wants to see on a stream.
+    characters before new text `find` wants to see on a stream, and may have held of a tail. `tail`: what more than a
+    word, a number or an account `find` may find only when it has come whole.
     """
 
     rule: str
@@ -76,4 +80,5 @@ class Check:
     ask: Ask | None = None
     whole: bool = False
     context: int = 64
+    tail: Tail | None = None
     on_error: OnError = OnError.CLOSED
