@@ -1,4 +1,4 @@
-"""The command `llmops-operator`: run | crds | plan. The only place that reads flags and environment."""
+"""The command `llmops-operator`: run | crds | plan | check-policy. The only place that reads flags and environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=VARIABLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="run | crds | plan")
+    commands = parser.add_subparsers(required=True, metavar="run | crds | plan | check-policy")
     run = commands.add_parser("run", help="run the operator")
     run.set_defaults(command=_run)
     crds = commands.add_parser("crds", help="write crds/ and the chart's copies from the models")
@@ -69,6 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="show what the operator would apply, without a cluster")
     plan.add_argument("files", nargs="+", metavar="FILE", help="YAML files; - is standard input")
     plan.set_defaults(command=_plan)
+    check = commands.add_parser(
+        "check-policy",
+        help="show what a GuardPolicy does to texts, without a cluster",
+        description="Exit status: 0 when nothing is blocked, 1 when something is, 2 when the policy cannot be tried.",
+    )
+    check.add_argument("policy", metavar="POLICY", help="YAML with one GuardPolicy, and the ConfigMaps that it names")
+    check.add_argument("texts", metavar="TEXTS", help="a file with a prompt or an answer a line; - is standard input")
+    check.add_argument("--direction", choices=("input", "output"), default="input", help="rules for prompts or answers")
+    check.add_argument("--output", choices=("table", "json"), default="table", help="for people or for programs")
+    check.set_defaults(command=_check_policy)
     return parser
 
 
@@ -128,6 +140,24 @@ def _plan(options: argparse.Namespace) -> int:
     for error in outcome.errors:
         print(error, file=sys.stderr)
     return int(bool(outcome.errors))
+
+
+def _check_policy(options: argparse.Namespace) -> int:
+    """Have the guard's own code judge, in a process of its own: the operator does not know it."""
+    from llmops_operator.decide.offline import UnreadableError
+    from llmops_operator.decide.trial import CONTRACT, contract_for
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            files = contract_for({options.policy: _content(options.policy)}, folder)
+        except UnreadableError as error:
+            raise UsageError(str(error)) from error
+        for path, content in files.items():
+            (folder / path).write_bytes(content)
+        flags = [f"--contract={folder / CONTRACT}", f"--direction={options.direction}", f"--output={options.output}"]
+        command = [sys.executable, "-m", "llmops_sidecars", "check", *flags, "--", options.texts]
+        return subprocess.run(command, check=False).returncode  # noqa: S603 - our own program, and flags of our own
 
 
 def _content(file: str) -> str:

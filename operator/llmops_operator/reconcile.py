@@ -14,16 +14,16 @@ from typing import Any
 
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
-from llmops_operator.cluster import kinds
+from llmops_operator.cluster import kinds, references
 from llmops_operator.cluster.apply import Applier, Outcome, Result
 from llmops_operator.cluster.client import Client, NoAuthorityError
 from llmops_operator.cluster.errors import ApiError, NotFoundError, TerminalError
 from llmops_operator.cluster.guards import Guards
 from llmops_operator.cluster.kinds import Document, Key
 from llmops_operator.cluster.metrics import Metrics
-from llmops_operator.cluster.observe import find, observe
+from llmops_operator.cluster.observe import find, find_lists, observe
 from llmops_operator.decide.conditions import READY, RECONCILING, STALLED, Condition, as_documents
-from llmops_operator.decide.plan import plan
+from llmops_operator.decide.plan import FOLLOW, plan
 from llmops_operator.decide.status import deployment_status, policy_status, template_status
 from llmops_operator.decide.values import Hold, Plan
 from llmops_operator.settings import Settings
@@ -118,9 +118,10 @@ class Reconciler:
         if key.kind == names.PROMPT_TEMPLATE:
             status = template_status(resource(document, PromptTemplateSpec), self.now())
         else:
-            status = policy_status(resource(document, GuardPolicySpec), self.now())
+            lists = await find_lists(self.client, document)
+            status = policy_status(resource(document, GuardPolicySpec), lists, self.now())
         await self._report(key, document, status)
-        return Pass("ok")
+        return Pass("ok", FOLLOW.total_seconds() if references.lists(document) else None)
 
     async def _report(self, key: Key, document: Document, status: Document) -> None:
         """Write the status if it differs from what stands there: the one place that does."""

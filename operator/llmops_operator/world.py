@@ -109,6 +109,10 @@ class Unreachable:
     reason: str
 
 
+Lists = Mapping[str, Mapping[str, str]]
+"""The texts in ConfigMaps that policies name, by the ConfigMap's name and by key; one that does not exist is absent."""
+
+
 @dataclass(frozen=True)
 class World:
     """One pass's view. A template or policy that does not exist is absent from its mapping.
@@ -122,6 +126,7 @@ class World:
     deployment: Resource[LLMDeploymentSpec]
     templates: Mapping[str, Resource[PromptTemplateSpec]] = field(default_factory=dict)
     policies: Mapping[str, Resource[GuardPolicySpec]] = field(default_factory=dict)
+    lists: Lists = field(default_factory=dict)
     children: tuple[Document, ...] = ()
     pods: tuple[Pod, ...] = ()
     guards: Mapping[str, Report | Unreachable] = field(default_factory=dict)

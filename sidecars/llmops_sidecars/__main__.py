@@ -1,4 +1,4 @@
-"""The command of the sidecar image: guard | cache | serve | drain | fetch."""
+"""The command of the sidecar image: guard | cache | serve | drain | fetch | check."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--client-ca needs --tls")
     if options.command == "drain":
         return _drain(options.admin_port)
+    if options.command == "check":
+        return _check(options)
     from llmops_sidecars.proxy import logs, server
 
     logs.configure(os.environ.get("LLMOPS_LOG_LEVEL", "info"))
@@ -53,7 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="llmops-sidecar", description="The data plane of a serving pod.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="guard | cache | serve | drain | fetch")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="guard | cache | serve | drain | fetch | check"
+    )
     for name, does in (
         ("guard", "check prompts and answers, in front of a cache behind a Unix socket"),
         ("cache", "remember answers, and speak to the engine, behind a Unix socket"),
@@ -71,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--client-ca", type=Path, help="directory of ca.crt: clients must show a certificate")
     drain = commands.add_parser("drain", help="have the guard of this pod begin to leave")
     drain.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="the guard's port for health and metrics")
+    check = commands.add_parser("check", help="show what a policy does to texts, a line each")
+    check.add_argument("--contract", type=Path, default=CONTRACT, help="the configuration that holds the policy")
+    check.add_argument("--direction", choices=("input", "output"), default="input", help="prompts or answers")
+    check.add_argument("--output", choices=("table", "json"), default="table", help="for people or for programs")
+    check.add_argument("texts", type=Path, help="a file with a text a line; - is standard input")
     commands.add_parser("fetch", help="fetch a model from a hub; see `fetch --help`", add_help=False)
     return parser
 
@@ -109,13 +118,15 @@ async def _serve(options: argparse.Namespace) -> None:
 
 async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
     """The guard's two listeners in front of a cache."""
+    from llmops_sidecars.contract import files
     from llmops_sidecars.guard.app import GuardApp
     from llmops_sidecars.guard.serving import build
     from llmops_sidecars.proxy import server
     from llmops_sidecars.proxy.contract_file import ContractFile
 
     tls = _tls(options)
-    contract = ContractFile(options.contract, partial(build, client_certificates=options.client_ca is not None))
+    made = partial(build, client_certificates=options.client_ca is not None)
+    contract = ContractFile(options.contract, made, beside=files)
     contract.check()
     app: GuardApp = GuardApp(contract, downstream, tls=tls)
     listeners = [
@@ -154,6 +165,21 @@ def _engine(path: Path) -> tuple[EngineApp, ContractFile[Contract]]:
     file = ContractFile(path, configured)
     file.check()
     return engine, file
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Try the policy; where only a part of the package's libraries is installed, say which one is missing."""
+    try:
+        from llmops_sidecars.guard import trial
+    except ModuleNotFoundError as error:
+        print(f"llmops-sidecar: check needs {error.name}: pip install 'llmops-operator[sidecar]'", file=sys.stderr)
+        return 2
+    outcome = trial.run(options.contract, options.texts, options.direction, options.output)
+    if outcome.text:
+        print(outcome.text)
+    for note in outcome.notes:
+        print(f"llmops-sidecar: {note}", file=sys.stderr)
+    return outcome.status
 
 
 def _drain(port: int) -> int:

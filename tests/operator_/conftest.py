@@ -6,10 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-settings.register_profile("llmops", deadline=None)  # a busy machine is no failure
-settings.load_profile("llmops")
 
 Golden = Callable[[Path, str], None]
 

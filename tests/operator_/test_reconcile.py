@@ -301,6 +301,17 @@ async def test_templates_and_policies_get_a_status_and_nothing_else(
     assert api.writes()[0].manager == names.STATUS_MANAGER
 
 
+async def test_a_policy_with_lists_is_looked_at_again(api: FakeApi, operator: Operator) -> None:
+    spec = {"input": [{"phrases": {"configMapRef": {"name": "lists", "key": "words"}}}]}
+    put(api, spec, "GuardPolicy", "one")
+    assert await operator.reconcile(Key("GuardPolicy", "team", "one")) == Pass("ok", 30.0)
+    assert "create the ConfigMap lists" in conditions(api, "GuardPolicy", "one")["Ready"]["message"]
+    metadata = {"name": "lists", "namespace": "team"}
+    api.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"words": "zebra"}})
+    await operator.reconcile(Key("GuardPolicy", "team", "one"))
+    assert conditions(api, "GuardPolicy", "one")["Ready"]["status"] == "True"
+
+
 async def test_an_object_deleted_before_its_report_is_no_failure(api: FakeApi, operator: Operator) -> None:
     put(api, TEMPLATE, "PromptTemplate", "one")
     api.fail(status=404, method="PATCH", path="/status")

@@ -5,23 +5,18 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-import re2
 from pydantic import Field, StrictInt, model_validator
 
-from llmops_operator.api.common import Conditions, Duration, Model, chosen
-from llmops_operator.api.rules import FieldRule, Unique, rules, seconds_between
+from llmops_operator.api.common import Conditions, Duration, Model, SecretKey, chosen
+from llmops_operator.api.matching import MatchAction, NamedPattern, Phrases, Pii, PiiAction, Secrets
+from llmops_operator.api.rules import Unique, rules, seconds_between
 
-ONE_RULE = "give exactly one of pii, secrets, patterns"
-QUIET = re2.Options()
-QUIET.log_errors = False  # or the library writes to stderr by itself
-UNREADABLE = "must be a regular expression in RE2's syntax, which has no look-around and no back-references"
+RULES = ("patterns", "phrases", "pii", "secrets")
+"""Kinds of rules, as users name them."""
 
-
-class RuleAction(StrEnum):
-    """What a finding does."""
-
-    BLOCK = "Block"
-    MASK = "Mask"
+ONE_RULE = f"give exactly one of {', '.join(RULES)}"
+NO_KEY = "the action Hash needs a key: name a Secret in hashKeySecretRef"
+NO_WAY_BACK = "unmask is for input: what is masked in an answer has nowhere to come back to"
 
 
 class ErrorHandling(StrEnum):
@@ -31,74 +26,29 @@ class ErrorHandling(StrEnum):
     OPEN = "Open"
 
 
-class PiiKind(StrEnum):
-    """Kinds of personal data."""
-
-    EMAIL = "Email"
-    PHONE = "Phone"
-    CREDIT_CARD = "CreditCard"
-    IBAN = "IBAN"
-    IP_ADDRESS = "IPAddress"
-
-
-class Pii(Model):
-    """Personal data."""
-
-    entities: Annotated[list[PiiKind], Field(min_length=1, max_length=16), Unique()] = Field(
-        default_factory=lambda: list(PiiKind), description="Which kinds; all when left out."
-    )
-    action: RuleAction = Field(default=RuleAction.MASK, description="What a finding does.")
-
-
-class Secrets(Model):
-    """Keys and tokens of known shapes, private keys, passwords in connection strings."""
-
-    action: RuleAction = Field(default=RuleAction.BLOCK, description="What a finding does.")
-
-
-def _readable(expression: str) -> bool:
-    """Raises ValueError with RE2's own words, which say where the trouble is."""
-    try:
-        re2.compile(expression, QUIET)
-    except re2.error as error:
-        words = error.args[0]
-        raise ValueError(f"{UNREADABLE}: {words.decode() if isinstance(words, bytes) else words}") from error
-    return True
-
-
-Expression = Annotated[
-    str,
-    Field(min_length=1, max_length=1024),
-    FieldRule("''.matches(self) || !''.matches(self)", _readable, UNREADABLE),
-]
-
-
-class NamedPattern(Model):
-    """One expression of your own."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_]*$", max_length=63)] = Field(
-        description="What a refusal tells the caller."
-    )
-    expression: Expression = Field(description="A regular expression in RE2's syntax; (?i) ignores case.")
-    action: RuleAction = Field(default=RuleAction.BLOCK, description="What a finding does.")
-
-
 class PolicyRule(Model):
     """One rule: exactly one of the kinds."""
 
-    model_config = rules(("[has(self.pii), has(self.secrets), has(self.patterns)].filter(x, x).size() == 1", ONE_RULE))
+    model_config = rules((f"[{', '.join(f'has(self.{one})' for one in RULES)}].filter(x, x).size() == 1", ONE_RULE))
 
     pii: Pii | None = Field(default=None, description="Personal data.")
     secrets: Secrets | None = Field(default=None, description="Keys, tokens and passwords.")
+    phrases: Phrases | None = Field(default=None, description="Phrases of your own.")
     patterns: Annotated[list[NamedPattern], Field(min_length=1, max_length=100), Unique("name")] | None = Field(
         default=None, description="Expressions of your own."
     )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len(chosen(self, "pii", "secrets", "patterns")) != 1:
+        if len(chosen(self, *RULES)) != 1:
             raise ValueError(ONE_RULE)
         return self
+
+    @property
+    def hashes(self) -> bool:
+        """Whether a finding of it may be hashed."""
+        actions = [one.action for one in (self.pii, self.secrets, self.phrases) if one is not None]
+        return bool({PiiAction.HASH, MatchAction.HASH} & {*actions, *(one.action for one in self.patterns or ())})
 
 
 class Stream(Model):
@@ -110,8 +60,25 @@ class Stream(Model):
     )
 
 
+def _no_rule(direction: str, condition: str) -> str:
+    """In CEL: no rule of a direction fulfils the condition on `r`."""
+    return f"(!has(self.{direction}) || !self.{direction}.exists(r, {condition}))"
+
+
+HASHES = (
+    "(has(r.pii) && r.pii.action == 'Hash') || (has(r.secrets) && r.secrets.action == 'Hash')"
+    " || (has(r.phrases) && r.phrases.action == 'Hash')"
+    " || (has(r.patterns) && r.patterns.exists(p, p.action == 'Hash'))"
+)
+
+
 class GuardPolicySpec(Model):
     """Rules for prompts and answers, in the order in which they run."""
+
+    model_config = rules(
+        (f"has(self.hashKeySecretRef) || ({_no_rule('input', HASHES)} && {_no_rule('output', HASHES)})", NO_KEY),
+        (_no_rule("output", "has(r.pii) && r.pii.unmask"), NO_WAY_BACK),
+    )
 
     on_error: ErrorHandling = Field(
         default=ErrorHandling.CLOSED, description="Closed: a check that cannot run refuses. Open: it is counted."
@@ -123,6 +90,21 @@ class GuardPolicySpec(Model):
         default_factory=list, description="Rules for answers."
     )
     stream: Stream = Field(default_factory=Stream, description="What streams hold back.")
+    hash_key_secret_ref: SecretKey | None = Field(
+        default=None, description="The key for the action Hash, at least 16 bytes; another key needs new pods."
+    )
+
+    @model_validator(mode="after")
+    def _can_hash(self) -> Self:
+        if self.hash_key_secret_ref is None and any(rule.hashes for rule in (*self.input, *self.output)):
+            raise ValueError(NO_KEY)
+        return self
+
+    @model_validator(mode="after")
+    def _unmasks_prompts(self) -> Self:
+        if any(rule.pii is not None and rule.pii.unmask for rule in self.output):
+            raise ValueError(NO_WAY_BACK)
+        return self
 
 
 class GuardPolicyStatus(Model):

@@ -13,9 +13,9 @@ from llmops_operator.cluster.client import Client
 from llmops_operator.cluster.errors import NotFoundError
 from llmops_operator.cluster.guards import Guards
 from llmops_operator.cluster.kinds import Document, Key, Kind
-from llmops_operator.cluster.references import referenced
+from llmops_operator.cluster.references import lists, referenced
 from llmops_operator.settings import Settings
-from llmops_operator.world import Pod, World, pod, resource
+from llmops_operator.world import Lists, Pod, World, pod, resource
 
 
 async def find(client: Client, kind: Kind, namespace: str, name: str) -> Document | None:
@@ -35,17 +35,25 @@ async def observe(client: Client, guards: Guards, settings: Settings, document: 
         _pods(client, metadata["namespace"], metadata["name"]),
     )
     templates = (one for one in references if one["kind"] == names.PROMPT_TEMPLATE)
-    policies = (one for one in references if one["kind"] == names.GUARD_POLICY)
+    policies = [one for one in references if one["kind"] == names.GUARD_POLICY]
     return World(
         now=now,
         settings=settings,
         deployment=resource(document, LLMDeploymentSpec),
         templates={one["metadata"]["name"]: resource(one, PromptTemplateSpec) for one in templates},
         policies={one["metadata"]["name"]: resource(one, GuardPolicySpec) for one in policies},
+        lists=await find_lists(client, *policies),
         children=children,
         pods=pods,
         guards=await guards.ask(pods),
     )
+
+
+async def find_lists(client: Client, *policies: Document) -> Lists:
+    """The texts of the ConfigMaps that policies of one namespace name; those that do not exist are left out."""
+    keys = {(one["metadata"]["namespace"], name) for one in policies for name in lists(one)}
+    found = await asyncio.gather(*(find(client, kinds.CONFIG_MAP, namespace, name) for namespace, name in keys))
+    return {one["metadata"]["name"]: one.get("data") or {} for one in found if one is not None}
 
 
 async def _references(client: Client, keys: Iterable[Key]) -> list[Document]:

@@ -21,6 +21,19 @@ def referenced(document: Document) -> frozenset[Key]:
     return frozenset(Key(kind, namespace, name) for kind, name in _named(document) if isinstance(name, str))
 
 
+def lists(document: Document) -> frozenset[str]:
+    """The ConfigMaps that a GuardPolicy names, as far as it can be read; all stand in its own namespace."""
+    spec = _mapping(document.get("spec"))
+    found = (_mapping(_mapping(rule).get("phrases")) for rule in (*_items(spec, "input"), *_items(spec, "output")))
+    named = (_mapping(phrases.get("configMapRef")).get("name") for phrases in found)
+    return frozenset(name for name in named if isinstance(name, str) and name)
+
+
+def _items(spec: Mapping[str, Any], field: str) -> list[Any]:
+    value = spec.get(field)
+    return value if isinstance(value, list) else []
+
+
 def _named(document: Document) -> Iterator[tuple[str, Any]]:
     spec = _mapping(document.get("spec"))
     templates = _mapping(spec.get("prompts")).get("templates")

@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from llmops_operator import names
-from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.decide.values import Hold
 from llmops_operator.desired import paths
-from llmops_operator.world import Document, Invalid, World, controller, lost_by_us, owned_by
+from llmops_operator.desired.policy import lists_of
+from llmops_operator.world import Document, Invalid, Lists, World, controller, lost_by_us, owned_by
+from llmops_sidecars.contract import phrases_of
 
 SPEC_INVALID, DELETING = "SpecInvalid", "Deleting"
 TEMPLATE_NOT_FOUND, TEMPLATE_INVALID = "TemplateNotFound", "TemplateInvalid"
 POLICY_NOT_FOUND, POLICY_INVALID = "PolicyNotFound", "PolicyInvalid"
+LIST_NOT_FOUND, LIST_INVALID = "ListNotFound", "ListInvalid"
 NAME_TAKEN, PREDECESSOR_LEAVING = "NameTaken", "PredecessorLeaving"
 CONFIGURATION_TOO_LARGE = "ConfigurationTooLarge"
 
@@ -83,16 +86,36 @@ def _policy_works(world: World, spec: LLMDeploymentSpec) -> Hold | None:
     return Hold(POLICY_INVALID, f"correct {names.GUARD_POLICY} {name}: {policy.reason}", terminal=True)
 
 
+def list_problem(spec: GuardPolicySpec, lists: Lists) -> Hold | None:
+    """What is wrong with the lists that a policy names."""
+    for name, key in lists_of(spec):
+        text = lists.get(name, {}).get(key)
+        if text is None:
+            return Hold(
+                LIST_NOT_FOUND, f"create the ConfigMap {name} with the key {key} in this namespace", terminal=False
+            )
+        try:
+            phrases_of(text)
+        except ValueError as error:
+            return Hold(LIST_INVALID, f"correct the key {key} of ConfigMap {name}: {error}", terminal=True)
+    return None
+
+
+def _lists_work(world: World, spec: LLMDeploymentSpec) -> Hold | None:
+    policy = world.policies[spec.guard.policy_ref.name].spec if spec.guard else None
+    return list_problem(policy, world.lists) if isinstance(policy, GuardPolicySpec) else None
+
+
 def _names_are_free(world: World, children: Sequence[Document]) -> Hold | None:
     found = (world.child(one["kind"], one["metadata"]["name"]) for one in children)
     return next((hold for live in found if live is not None and (hold := _foreign(world, live))), None)
 
 
 def _configuration_fits(_: World, children: Sequence[Document]) -> Hold | None:
-    largest = max((len(document.encode()) for document in _contracts(children)), default=0)
+    largest = max((sum(len(text.encode()) for text in data.values()) for data in _configurations(children)), default=0)
     if largest <= CONFIG_MAP_BYTES:
         return None
-    message = f"templates and policy take {largest} bytes together, a ConfigMap holds {CONFIG_MAP_BYTES}: use fewer"
+    message = f"templates, policy and lists take {largest} bytes, a ConfigMap holds {CONFIG_MAP_BYTES}: use fewer"
     return Hold(CONFIGURATION_TOO_LARGE, message, terminal=True)
 
 
@@ -101,6 +124,7 @@ SPEC_CHECKS: tuple[SpecCheck, ...] = (
     _templates_work,  # a template that no request could use
     _policy_exists,  # a policy that is named and not there
     _policy_works,  # a policy that the guard could not run
+    _lists_work,  # lists of phrases that are not there, or that it could not read
 )
 
 CHILD_CHECKS: tuple[ChildCheck, ...] = (
@@ -135,6 +159,5 @@ def _foreign(world: World, live: Document) -> Hold | None:
     return Hold(NAME_TAKEN, message, terminal=True)
 
 
-def _contracts(children: Sequence[Document]) -> Iterator[str]:
-    found = (child.get("data", {}).get(paths.CONTRACT_KEY) for child in children)
-    return (document for document in found if document is not None)
+def _configurations(children: Sequence[Document]) -> Iterator[Mapping[str, str]]:
+    return (child["data"] for child in children if paths.CONTRACT_KEY in child.get("data", {}))

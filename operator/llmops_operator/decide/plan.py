@@ -11,7 +11,7 @@ from llmops_operator.decide import access, checks, reports
 from llmops_operator.decide.drift import needs_apply
 from llmops_operator.decide.times import since
 from llmops_operator.decide.values import Child, Hold, Nudge, Plan, Prune
-from llmops_operator.desired import children, contract, paths, platform, revision
+from llmops_operator.desired import children, contract, paths, platform, policy, revision
 from llmops_operator.desired.facts import Facts, Policy
 from llmops_operator.desired.objects import Document
 from llmops_operator.world import Invalid, Resource, Spec, World, owned_by
@@ -24,7 +24,15 @@ ASK_RARELY = timedelta(seconds=10)
 PATIENCE = timedelta(minutes=1)
 """A kubelet that was not told looks after a minute; what takes longer is no longer asked every half second."""
 
-LOOK_AGAIN = {checks.NAME_TAKEN: timedelta(seconds=30), checks.PREDECESSOR_LEAVING: timedelta(seconds=2)}
+FOLLOW = timedelta(seconds=30)
+"""ConfigMaps of users are not watched: there are too many of them, and a watch would send each one whole."""
+
+LOOK_AGAIN = {
+    checks.NAME_TAKEN: timedelta(seconds=30),
+    checks.PREDECESSOR_LEAVING: timedelta(seconds=2),
+    checks.LIST_NOT_FOUND: timedelta(seconds=10),
+    checks.LIST_INVALID: FOLLOW,
+}
 """Holds that end without an event for us: others' objects are not watched."""
 
 
@@ -43,16 +51,17 @@ def gather(world: World) -> Facts:
     """The facts for the builders; only for a world without a hold."""
     deployment = world.deployment
     spec = _read(deployment)
+    guarding = _policy(world, spec)
     live = world.child("Deployment", names.child(deployment.metadata.name))
     return Facts(
         name=deployment.metadata.name,
         namespace=deployment.metadata.namespace,
         uid=deployment.metadata.uid,
         spec=spec,
-        platform=platform.kept(live, revision.engine_digest(spec), platform.chosen(world.settings)),
+        platform=platform.kept(live, revision.engine_digest(spec, guarding), platform.chosen(world.settings)),
         settings=world.settings,
         templates=_templates(world, spec),
-        policy=_policy(world, spec),
+        policy=guarding,
     )
 
 
@@ -73,9 +82,9 @@ def _plan(world: World, facts: Facts, documents: Sequence[Document]) -> Plan:
         nudges=tuple(_nudges(world, wanted)),
         prune=tuple(_prune(world, documents)),
         configuration=wanted,
-        engine=revision.engine_digest(facts.spec),
+        engine=revision.engine_digest(facts.spec, facts.policy),
         revision=contract.revision_of(facts),
-        requeue_after=_ask_again(world, wanted),
+        requeue_after=_soonest(_ask_again(world, wanted), FOLLOW if facts.policy and facts.policy.lists else None),
     )
 
 
@@ -120,6 +129,10 @@ def _access_may_change(world: World) -> bool:
     return access.problem(world, world.pods) is not None or (waiting and not access.is_open(world))
 
 
+def _soonest(*times: timedelta | None) -> timedelta | None:
+    return min((one for one in times if one is not None), default=None)
+
+
 def _templates(world: World, spec: LLMDeploymentSpec) -> dict[str, PromptTemplateSpec]:
     wanted = spec.prompts.templates if spec.prompts else []
     return {one.name: _read(world.templates[one.name]) for one in wanted}
@@ -130,7 +143,8 @@ def _policy(world: World, spec: LLMDeploymentSpec) -> Policy | None:
         return None
     name = spec.guard.policy_ref.name
     found: Resource[GuardPolicySpec] = world.policies[name]
-    return Policy(name, _read(found))
+    read = _read(found)
+    return Policy(name, read, {(source, key): world.lists[source][key] for source, key in policy.lists_of(read)})
 
 
 def _read(resource: Resource[Spec]) -> Spec:

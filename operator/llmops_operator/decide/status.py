@@ -6,17 +6,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
-
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
-from llmops_operator.decide.checks import template_problem
+from llmops_operator.decide.checks import list_problem, template_problem
 from llmops_operator.decide.conditions import READY, STALLED, Condition, as_documents, conditions
 from llmops_operator.decide.values import Hold, Plan
 from llmops_operator.desired import revision
-from llmops_operator.world import Invalid, Resource, Spec, World
+from llmops_operator.desired.facts import Policy
+from llmops_operator.desired.policy import lists_of
+from llmops_operator.world import Invalid, Lists, Resource, Spec, World
 
 Document = dict[str, Any]
+
+CORRECT = "correct the spec"
 
 
 def deployment_status(world: World, plan: Plan, failure: Hold | None = None) -> Document:
@@ -49,18 +51,35 @@ def _url(world: World) -> str:
 
 def template_status(template: Resource[PromptTemplateSpec], now: datetime) -> Document:
     """The status of a PromptTemplate."""
-    return _content_status(template, template_problem, now)
+
+    def problem(spec: PromptTemplateSpec) -> str | None:
+        found = template_problem(spec)
+        return found and f"{CORRECT}: {found}"
+
+    return _content_status(template, problem, revision.version, now)
 
 
-def policy_status(policy: Resource[GuardPolicySpec], now: datetime) -> Document:
-    """The status of a GuardPolicy."""
-    return _content_status(policy, lambda _: None, now)
+def policy_status(policy: Resource[GuardPolicySpec], lists: Lists, now: datetime) -> Document:
+    """The status of a GuardPolicy, whose lists are a part of its content."""
+
+    def problem(spec: GuardPolicySpec) -> str | None:
+        hold = list_problem(spec, lists)
+        return None if hold is None else hold.message
+
+    def version(spec: GuardPolicySpec) -> str:
+        found = {(name, key): lists[name][key] for name, key in lists_of(spec)}
+        return revision.policy_version(Policy(policy.metadata.name, spec, found))
+
+    return _content_status(policy, problem, version, now)
 
 
-def _content_status(resource: Resource[Spec], find: Callable[[Spec], str | None], now: datetime) -> Document:
+def _content_status(
+    resource: Resource[Spec], find: Callable[[Spec], str | None], versioned: Callable[[Spec], str], now: datetime
+) -> Document:
     """Ready with the version of the content, or Stalled with what is wrong and no version."""
-    problem = resource.spec.reason if isinstance(resource.spec, Invalid) else find(resource.spec)
-    version = "" if problem is not None else _version(resource.spec)
+    spec = resource.spec
+    problem = f"{CORRECT}: {spec.reason}" if isinstance(spec, Invalid) else find(spec)
+    version = "" if problem is not None or isinstance(spec, Invalid) else versioned(spec)
     generation, previous = resource.metadata.generation, resource.status.get("conditions") or ()
     return {
         "observedGeneration": generation,
@@ -69,12 +88,7 @@ def _content_status(resource: Resource[Spec], find: Callable[[Spec], str | None]
     }
 
 
-def _version(spec: BaseModel | Invalid) -> str:
-    return revision.version(spec) if isinstance(spec, BaseModel) else ""
-
-
 def _content_conditions(problem: str | None) -> tuple[Condition, ...]:
     if problem is None:
         return (Condition(READY, "True", "Valid", "it can be used"),)
-    message = f"correct the spec: {problem}"
-    return (Condition(READY, "False", "Invalid", message), Condition(STALLED, "True", "Invalid", message))
+    return (Condition(READY, "False", "Invalid", problem), Condition(STALLED, "True", "Invalid", problem))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmops_operator import names
-from llmops_operator.desired import contract, paths, triton
+from llmops_operator.desired import contract, paths, policy, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.objects import child
 from llmops_operator.desired.volumes import key
@@ -15,8 +15,8 @@ Document = dict[str, Any]
 
 
 def sidecar_configuration(facts: Facts) -> Document:
-    """The sidecars' configuration; running pods reload it."""
-    data = {paths.CONTRACT_KEY: encode(contract.build(facts)).decode()}
+    """The sidecars' configuration, with the lists that it names; running pods reload it."""
+    data = {paths.CONTRACT_KEY: encode(contract.build(facts)).decode(), **policy.files(facts.policy)}
     return child("v1", "ConfigMap", names.sidecar_configuration(facts.name), facts, data=data)
 
 

@@ -24,7 +24,7 @@ from llmops_operator.api.llmdeployment import (
     VLLMEngine,
 )
 from llmops_operator.api.units import to_bytes
-from llmops_operator.desired import access, paths, triton
+from llmops_operator.desired import access, paths, policy, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.volumes import (
     contract_mount,
@@ -100,7 +100,7 @@ def guard(facts: Facts) -> Document:
         "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening(facts)],
         **_front_door(facts),
         "resources": _resources("96Mi", GUARD_MEMORY),
-        "volumeMounts": [contract_mount(), socket_mount(), *access.mounts(facts)],
+        "volumeMounts": [contract_mount(), socket_mount(), *access.mounts(facts), *policy.mounts(facts.policy)],
     }
 
 
@@ -113,6 +113,7 @@ def serve(facts: Facts) -> Document:
         "volumeMounts": [
             contract_mount(),
             *access.mounts(facts),
+            *policy.mounts(facts.policy),
             *credentials_mounts(facts),
             *fallback_mounts(facts),
         ],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
-from llmops_operator.api.guardpolicy import PolicyRule
+from llmops_operator.api import PromptTemplateSpec
 from llmops_operator.api.llmdeployment import (
     BenchmarkEngine,
     Cache,
@@ -15,8 +14,8 @@ from llmops_operator.api.llmdeployment import (
 )
 from llmops_operator.api.prompttemplate import InferenceParameters
 from llmops_operator.api.units import to_bytes, to_seconds
-from llmops_operator.desired import access, paths, revision, triton
-from llmops_operator.desired.facts import EngineSpec, Facts, Policy
+from llmops_operator.desired import access, paths, policy, revision, triton
+from llmops_operator.desired.facts import EngineSpec, Facts
 from llmops_sidecars import contract
 
 
@@ -35,7 +34,7 @@ def build(facts: Facts) -> contract.Contract:
 def revision_of(facts: Facts) -> str:
     """The name of what is served: engine and configuration."""
     configuration = revision.configuration_digest(facts.spec, facts.templates, facts.policy)
-    return revision.revision(revision.engine_digest(facts.spec), configuration)
+    return revision.revision(revision.engine_digest(facts.spec, facts.policy), configuration)
 
 
 def _configuration(facts: Facts) -> contract.Configuration:
@@ -44,7 +43,7 @@ def _configuration(facts: Facts) -> contract.Configuration:
         revision=revision_of(facts),
         templates=tuple(_template(name, spec) for name, spec in facts.templates.items()),
         default_template=prompts.default if prompts else None,
-        policy=_policy(facts.policy) if facts.policy else contract.Policy(),
+        policy=policy.settings(facts.policy) if facts.policy else contract.Policy(),
         cache=_cache(facts.spec.cache or Cache()),
     )
 
@@ -128,29 +127,3 @@ def _parameters(parameters: InferenceParameters) -> contract.Parameters:
 
 def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
-
-
-def _policy(policy: Policy) -> contract.Policy:
-    spec: GuardPolicySpec = policy.spec
-    return contract.Policy(
-        name=policy.name,
-        version=revision.version(spec),
-        on_error=contract.OnError(spec.on_error),
-        input=tuple(_rule(rule) for rule in spec.input),
-        output=tuple(_rule(rule) for rule in spec.output),
-        stream=contract.StreamWindow(
-            hold_back_characters=spec.stream.hold_back_characters,
-            hold_back_seconds=to_seconds(spec.stream.hold_back_time),
-        ),
-    )
-
-
-def _rule(rule: PolicyRule) -> contract.Rule:
-    if rule.pii is not None:
-        entities = tuple(contract.PiiEntity(one) for one in rule.pii.entities)
-        return contract.PiiRule(entities, contract.Action(rule.pii.action))
-    if rule.secrets is not None:
-        return contract.SecretsRule(contract.Action(rule.secrets.action))
-    return contract.PatternsRule(
-        tuple(contract.Pattern(one.name, one.expression, contract.Action(one.action)) for one in rule.patterns or ())
-    )

@@ -21,12 +21,17 @@ from llmops_operator.settings import Settings
 EngineSpec = TensorRTLLMEngine | VLLMEngine | ModelRepositoryEngine | ExternalEngine | BenchmarkEngine
 
 
+ListKey = tuple[str, str]
+"""A ConfigMap and the key in it that holds phrases."""
+
+
 @dataclass(frozen=True)
 class Policy:
-    """A guard policy under its name."""
+    """A guard policy under its name, with the lists of phrases that it names."""
 
     name: str
     spec: GuardPolicySpec
+    lists: Mapping[ListKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ CLIENT_CA_DIRECTORY = "/etc/llmops-client-ca"
 ISSUER_CA_DIRECTORY = "/etc/llmops-issuer-ca"
 CA_KEY = "ca.crt"
 
+HASH_KEY_DIRECTORY = "/etc/llmops-hash-key"
+HASH_KEY = "key"
+HASH_KEY_FILE = f"{HASH_KEY_DIRECTORY}/{HASH_KEY}"
+"""What the guard hashes personal data with, where its policy does."""
+
 MODEL_DIRECTORY = "/model"
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
 SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same

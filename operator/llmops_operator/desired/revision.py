@@ -35,9 +35,21 @@ def version(spec: BaseModel) -> str:
     return digest(content(spec))
 
 
-def engine_digest(spec: LLMDeploymentSpec) -> str:
-    """The digest of the engine part. The model's name is not in it: the sidecars alone know it."""
+def policy_version(policy: Policy) -> str:
+    """The version of a GuardPolicy with the lists that it names: a change of a list is a change of the policy."""
+    if not policy.lists:
+        return version(policy.spec)
+    lists = {"/".join(key): digest(text) for key, text in policy.lists.items()}
+    return digest({"spec": content(policy.spec), "lists": lists})
+
+
+def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
+    """The digest of the engine part. The model's name is not in it: the sidecars alone know it.
+
+    Of access and the policy, the Secrets that are mounted for them are in it.
+    """
     mounted = access.pod_part(spec.access or Access())
+    hash_key = content(policy.spec.hash_key_secret_ref) if policy else None
     return digest(
         {
             "source": content(spec.model.source),
@@ -47,6 +59,7 @@ def engine_digest(spec: LLMDeploymentSpec) -> str:
             "requestSeconds": spec.limits.request_seconds,
             "cacheBytes": (spec.cache or Cache()).max_bytes,
             **({"access": mounted} if mounted else {}),
+            **({"hashKey": hash_key} if hash_key else {}),
         }
     )
 
@@ -60,7 +73,7 @@ def configuration_digest(
             "model": spec.model.name,
             "templates": {name: version(template) for name, template in templates.items()},
             "default": spec.prompts.default if spec.prompts else None,
-            "policy": {policy.name: version(policy.spec)} if policy else None,
+            "policy": {policy.name: policy_version(policy)} if policy else None,
             "cache": content(spec.cache),
             "limits": content(spec.limits),
         }

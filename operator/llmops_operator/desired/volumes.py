@@ -7,7 +7,7 @@ from typing import Any
 from llmops_operator import names
 from llmops_operator.api.common import SecretKey
 from llmops_operator.api.llmdeployment import ExternalEngine, ModelSource
-from llmops_operator.desired import access, paths, triton
+from llmops_operator.desired import access, paths, policy, triton
 from llmops_operator.desired.facts import Facts
 
 Document = dict[str, Any]
@@ -19,12 +19,12 @@ MODEL, ENGINE, SHARED_MEMORY, TEMPORARY = "model", "engine", "shared-memory", "t
 def volumes(facts: Facts) -> list[Document]:
     """All volumes of the pod."""
     if facts.is_external:
-        return [_contract(facts), *access.volumes(facts), *_credentials(facts), *_fallback(facts)]
+        return [_contract(facts), *_mounted(facts), *_credentials(facts), *_fallback(facts)]
     if not facts.has_triton:
-        return [_contract(facts), *access.volumes(facts), _socket()]
+        return [_contract(facts), *_mounted(facts), _socket()]
     return [
         _contract(facts),
-        *access.volumes(facts),
+        *_mounted(facts),
         _socket(),
         {"name": TEMPORARY, "emptyDir": {}},
         {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(facts)}},
@@ -143,6 +143,11 @@ def _secret_volume(name: str, secret: SecretKey | None) -> list[Document]:
     items = [{"key": secret.key, "path": paths.CREDENTIALS_KEY}]
     source = {"secretName": secret.name, "items": items, "defaultMode": access.OWNER_AND_GROUP}
     return [{"name": name, "secret": source}]
+
+
+def _mounted(facts: Facts) -> list[Document]:
+    """What the guard alone reads beside the contract: who may ask, and the key for hashes."""
+    return [*access.volumes(facts), *policy.volumes(facts.policy)]
 
 
 def _secret(facts: Facts) -> SecretKey | None:

@@ -42,6 +42,7 @@ from llmops_sidecars.contract.document import (
     decode,
     digest,
     encode,
+    files,
 )
 from llmops_sidecars.contract.engine import (
     BenchmarkEngine,
@@ -53,20 +54,27 @@ from llmops_sidecars.contract.engine import (
     TritonInterface,
     TritonLayout,
 )
-from llmops_sidecars.contract.policy import (
+from llmops_sidecars.contract.matching import (
+    IDENTIFYING,
+    MOST_PHRASE_CHARACTERS,
+    MOST_PHRASES,
+    Country,
     Pattern,
     PatternsRule,
+    PhrasesRule,
     PiiEntity,
     PiiRule,
-    Policy,
-    Rule,
     SecretsRule,
-    StreamWindow,
+    phrases_of,
 )
+from llmops_sidecars.contract.policy import Policy, Rule, StreamWindow
 from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
 from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 __all__ = [
+    "IDENTIFYING",
+    "MOST_PHRASES",
+    "MOST_PHRASE_CHARACTERS",
     "VERSION",
     "Access",
     "Action",
@@ -77,6 +85,7 @@ __all__ = [
     "Configuration",
     "Contract",
     "ContractError",
+    "Country",
     "Engine",
     "JsonSchemaRule",
     "Jwt",
@@ -89,6 +98,7 @@ __all__ = [
     "Parameters",
     "Pattern",
     "PatternsRule",
+    "PhrasesRule",
     "PiiEntity",
     "PiiRule",
     "Policy",
@@ -117,4 +127,6 @@ __all__ = [
     "decode",
     "digest",
     "encode",
+    "files",
+    "phrases_of",
 ]

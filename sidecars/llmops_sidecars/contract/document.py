@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from llmops_sidecars.contract.access import Access
 from llmops_sidecars.contract.engine import Engine
+from llmops_sidecars.contract.matching import PhrasesRule
 from llmops_sidecars.contract.policy import Policy
 from llmops_sidecars.contract.prompts import Template
 
@@ -79,6 +80,14 @@ def decode(document: bytes) -> Contract:
         raise ContractError(str(error)) from error
     _require_sense(contract)
     return contract
+
+
+def files(contract: Contract) -> tuple[str, ...]:
+    """What a contract names of files that the guard reads once: keys for hashes, lists of phrases."""
+    policies = [configuration.policy for configuration in contract.configurations]
+    rules = [rule for policy in policies for rule in (*policy.input, *policy.output)]
+    lists = (rule.file for rule in rules if isinstance(rule, PhrasesRule))
+    return tuple(file for file in (*(policy.hash_key_file for policy in policies), *lists) if file)
 
 
 def digest(document: bytes) -> str:

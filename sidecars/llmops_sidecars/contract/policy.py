@@ -1,53 +1,14 @@
-"""The guard's rules, as data."""
+"""The guard's policy, as data."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from llmops_sidecars.contract.checks import CheckRule
-from llmops_sidecars.contract.rule import Action, OnError, RuleModel
+from llmops_sidecars.contract.matching import PatternsRule, PhrasesRule, PiiRule, SecretsRule
+from llmops_sidecars.contract.rule import OnError
 
-
-class PiiEntity(StrEnum):
-    """Kinds of personal data that the `pii` rule knows."""
-
-    EMAIL = "Email"
-    PHONE = "Phone"
-    CREDIT_CARD = "CreditCard"
-    IBAN = "IBAN"
-    IP_ADDRESS = "IPAddress"
-
-
-class PiiRule(RuleModel, frozen=True, tag="pii"):
-    """Personal data of the given kinds."""
-
-    entities: tuple[PiiEntity, ...] = tuple(PiiEntity)
-    action: Action = Action.MASK
-
-
-class SecretsRule(RuleModel, frozen=True, tag="secrets"):
-    """Keys and tokens of known shapes, private keys, passwords in connection strings."""
-
-    action: Action = Action.BLOCK
-
-
-class Pattern(Struct, frozen=True, forbid_unknown_fields=True):
-    """One expression of an author, in RE2's syntax; `name` is what a refusal tells the caller."""
-
-    name: str
-    expression: str
-    action: Action = Action.BLOCK
-
-
-class PatternsRule(RuleModel, frozen=True, tag="patterns"):
-    """Expressions of the policy's author."""
-
-    patterns: tuple[Pattern, ...]
-
-
-Rule = CheckRule | PatternsRule | PiiRule | SecretsRule
+Rule = CheckRule | PatternsRule | PhrasesRule | PiiRule | SecretsRule
 
 
 class StreamWindow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +19,10 @@ class StreamWindow(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
-    """The rules for prompts (`input`) and for answers (`output`), in the order in which they run."""
+    """The rules for prompts (`input`) and for answers (`output`), in the order in which they run.
+
+    `hash_key_file` holds the key for the action Hash; a policy without one is written as it was before there were keys.
+    """
 
     name: str = ""
     version: str = ""
@@ -66,3 +30,4 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     input: tuple[Rule, ...] = ()
     output: tuple[Rule, ...] = ()
     stream: StreamWindow = StreamWindow()
+    hash_key_file: str | UnsetType = UNSET

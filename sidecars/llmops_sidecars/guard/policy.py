@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from llmops_sidecars.contract import (
+    Action,
     ContractError,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
     PatternsRule,
+    PhrasesRule,
     PiiRule,
     Policy,
     PromptLeakRule,
@@ -29,6 +32,7 @@ from llmops_sidecars.guard.rules import (
     language,
     limits,
     patterns,
+    phrases,
     pii,
     prompt_leak,
     secrets,
@@ -37,6 +41,7 @@ from llmops_sidecars.guard.rules import (
     urls,
 )
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Check, Context, Tail
+from llmops_sidecars.guard.rules.hashing import hashed
 
 MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
@@ -49,8 +54,13 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     TopicsRule: topics.make,
     UnicodeRule: unicode.make,
     UrlsRule: urls.make,
+    PhrasesRule: phrases.make,
 }
 """From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
+
+
+LEAST_KEY = 16
+"""Bytes of a key for hashes: a shorter one could be found by trying."""
 
 
 @dataclass(frozen=True)
@@ -119,23 +129,49 @@ class CompiledPolicy:
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
     """Compile; raises ContractError that names the rule which cannot be used."""
+    key = _key(policy)
     return CompiledPolicy(
         name=policy.name,
         version=policy.version,
-        input=Rules(tuple(_made(rule, policy, INPUT) for rule in policy.input)),
-        output=Rules(tuple(_made(rule, policy, OUTPUT) for rule in policy.output)),
+        input=Rules(tuple(_made(rule, policy, INPUT, key) for rule in policy.input)),
+        output=Rules(tuple(_made(rule, policy, OUTPUT, key) for rule in policy.output)),
         stream=policy.stream,
     )
 
 
-def _made(rule: Rule, policy: Policy, direction: str) -> Check:
+def _made(rule: Rule, policy: Policy, direction: str, key: bytes | None) -> Check:
     try:
         check = MAKERS[type(rule)](rule)
     except ValueError as error:
         raise ContractError(f"policy {policy.name!r}, {error}") from error
     if check.only not in ("", direction):
         raise ContractError(f"policy {policy.name!r}, {check.rule}: it is a rule for {check.only}, not for {direction}")
+    if _hashes(rule):
+        if key is None:
+            raise ContractError(f"policy {policy.name!r}, rule {check.rule}: the action Hash needs a hash_key_file")
+        check = hashed(check, key)
     return replace(check, on_error=rule.on_error or policy.on_error)
+
+
+def _hashes(rule: Rule) -> bool:
+    actions = [one.action for one in rule.patterns] if isinstance(rule, PatternsRule) else [rule.action]
+    return Action.HASH in actions
+
+
+def _key(policy: Policy) -> bytes | None:
+    """The key for hashes, when the policy has one."""
+    if not policy.hash_key_file:
+        return None
+    try:
+        key = Path(policy.hash_key_file).read_bytes().strip()
+    except OSError as error:
+        reason = f"{error.strerror}: {policy.hash_key_file}"
+        raise ContractError(f"policy {policy.name!r}: the key for hashes cannot be read: {reason}") from error
+    if len(key) < LEAST_KEY:
+        raise ContractError(
+            f"policy {policy.name!r}: the key for hashes has {len(key)} bytes; give at least {LEAST_KEY}"
+        )
+    return key
 
 
 def _bound(check: Check, context: Context) -> Check:

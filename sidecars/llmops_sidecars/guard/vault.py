@@ -5,7 +5,9 @@ One vault belongs to one request; nothing of it is written anywhere, and it prin
 
 from __future__ import annotations
 
+import re
 import secrets
+from bisect import bisect_left, insort
 from collections.abc import Callable
 
 from llmops_sidecars.guard.rules.finding import Finding
@@ -17,6 +19,8 @@ LETTERS = 12
 LONGEST = 64
 """Characters of the longest placeholder: label, underscore, letters."""
 
+_PLACEHOLDER = re.compile(rf"\[[^\[\]]{{1,{LONGEST - LETTERS - 3}}}_[{ALPHABET}]{{{LETTERS}}}\]")
+
 
 class Vault:
     """Placeholders of one request."""
@@ -25,6 +29,7 @@ class Vault:
         """Start empty."""
         self._placeholders: dict[tuple[str, str], str] = {}
         self._values: dict[str, str] = {}
+        self._known: list[str] = []
 
     def __bool__(self) -> bool:
         """A vault counts as there, also while it is empty."""
@@ -44,20 +49,29 @@ class Vault:
             known = f"{finding.label.removesuffix(']')[: LONGEST - LETTERS - 2]}_{letters}]"
             self._placeholders[finding.label, value] = known
             self._values[known] = value
+            insort(self._known, known)
         return known
 
     def restored(self, text: str, encode: Callable[[str], str] = str) -> str:
         """The text with values in the place of their placeholders; `encode` fits a value to where it is put."""
-        for placeholder, value in self._values.items():
-            if placeholder in text:
-                text = text.replace(placeholder, encode(value))
-        return text
+        if "[" not in text:
+            return text
+
+        def value(found: re.Match[str]) -> str:
+            known = self._values.get(found[0])
+            return found[0] if known is None else encode(known)
+
+        return _PLACEHOLDER.sub(value, text)
 
     def pending(self, text: str) -> int:
         """How many characters at the text's end may be the beginning of a placeholder."""
         start = text.rfind("[", max(len(text) - LONGEST, 0))
-        tail = text[start:] if start >= 0 else ""
-        return len(tail) if tail and any(known.startswith(tail) for known in self._values if known != tail) else 0
+        if start < 0:
+            return 0
+        tail = text[start:]
+        place = bisect_left(self._known, tail)
+        following = self._known[place : place + 1]
+        return len(tail) if any(known.startswith(tail) and known != tail for known in following) else 0
 
 
 class Restorer:

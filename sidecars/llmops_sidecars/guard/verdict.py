@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from llmops_sidecars.contract import Action, OnError
 from llmops_sidecars.guard.policy import Rules
-from llmops_sidecars.guard.rules import patterns
+from llmops_sidecars.guard.rules import patterns, phrases
 from llmops_sidecars.guard.rules.finding import STRENGTH, Check, Finding, Size
 from llmops_sidecars.guard.rules.forms import Form, forms
 from llmops_sidecars.guard.vault import Vault
@@ -148,10 +148,10 @@ def gathered(
 
 
 def name(finding: Finding) -> str:
-    """What a refusal tells the caller: the rule, with what it is about, or the author's name of a pattern."""
+    """What a refusal tells the caller: the rule, with what it is about, or the author's name of a pattern or a list."""
     if finding.rule in TELLING:
         return f"{finding.rule}: {finding.kind}"
-    return finding.kind if finding.rule == patterns.RULE else finding.rule
+    return finding.kind if finding.rule in {patterns.RULE, phrases.RULE} else finding.rule
 
 
 def mask(text: str, places: Iterable[Finding], vault: Vault | None = None) -> str:
@@ -194,6 +194,10 @@ def _apart(found: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _joined(first: Finding, second: Finding) -> Finding:
-    """Both places under the name of the one with the stronger action, else of the longer one, else of the first."""
+    """Both places under the name of the one with the stronger action, else of the longer one, else of the first.
+
+    What one of them masks for good does not come back because another would have it back.
+    """
     better = max((first, second), key=lambda one: (STRENGTH[one.action], one.end - one.start, one is first))
-    return replace(better, start=first.start, end=max(first.end, second.end))
+    unmask = all(one.unmask for one in (first, second) if one.action is better.action)
+    return replace(better, start=first.start, end=max(first.end, second.end), unmask=unmask)

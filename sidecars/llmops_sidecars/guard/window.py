@@ -3,13 +3,12 @@
     context (released) | held: checked, may still become part of something | arriving
                        ^ cut                                               ^ end
 
-The context is at least 64 characters, more where a rule wants it. The cut moves right for two reasons: at most
-`hold_back_characters` are held, and for `hold_back_seconds` at most. Age moves it no further than the tail, which may
-be the beginning of something (a word, a number, an account in groups that touches the end, and what a rule itself says
-that it may be, a sentence for one); number does, but for what
-has been found: that is held until it has ended, since its mask is all that will ever leave of it. What ends in the tail
-is not certain yet: a card number may turn out to be a longer number. Masks are put in before release. After a block
-nothing leaves any more.
+The context is at least 64 characters, more where a rule wants it, and a tail may have as many. The cut moves right for
+two reasons: at most `hold_back_characters` are held, and for `hold_back_seconds` at most. Age moves it no further than
+the tail, which may be the beginning of something (a word, a number, an account in groups that touches the end, what a
+rule says besides); number does, but for what has been found: that is held until it has ended, since its mask is all
+that will ever leave of it. What ends in the tail is not certain yet: a card number may turn out to be a longer number.
+Masks are put in before release. After a block nothing leaves any more.
 
 Text is looked at in steps, not with every token: once a bound is reached, as much leaves as leaves room for a tenth
 of it again. So an author's pattern of several words is seen whole as long as the words come within nine tenths of
@@ -26,16 +25,15 @@ import re2
 
 from llmops_sidecars.contract import Action, StreamWindow
 from llmops_sidecars.guard.policy import Rules
-from llmops_sidecars.guard.rules.addresses import LETTERS
 from llmops_sidecars.guard.rules.finding import Finding
-from llmops_sidecars.guard.rules.scan import options, plain
+from llmops_sidecars.guard.rules.scan import LETTERS, options, plain
 from llmops_sidecars.guard.verdict import Counts, count, decide, examine, mask, name
 
 CONTEXT = 64
 """Characters of released text that rules see at least, for word boundaries and what began there."""
 
 LEAST_TAIL = 64
-"""Characters of a tail that are held even when fewer would be: a phone number, an account, most addresses."""
+"""Characters of a tail that are held even when fewer would be: a phone number, an account; a rule may want more."""
 
 ROOM = 0.1
 """The share of a bound that is free again after a step."""
@@ -69,7 +67,7 @@ class Window:
     def __init__(self, rules: Rules, bounds: StreamWindow) -> None:
         """Start empty."""
         self._rules, self._bounds = rules, bounds
-        self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL, rules.longest_tail)
+        self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL, rules.context, rules.longest_tail)
         self._most_context = max(CONTEXT, rules.context)
         self._context, self._held = "", ""
         self._arrivals: deque[tuple[float, int]] = deque()
@@ -132,9 +130,10 @@ class Window:
 
     def _tail(self) -> int:
         """Where the tail begins."""
-        found = TAIL.search(plain(self._held))
-        place = len(self._held) if found is None else int(found.start())
-        return min((place, *(tail(self._held) for tail in self._rules.tails)))
+        text, before = plain(self._context + self._held), len(self._context)
+        found = TAIL.search(text[before:])
+        begins = len(text) if found is None else before + int(found.start())
+        return max(min((begins, *(tail(text) for tail in self._rules.tails))) - before, 0)
 
     def _advance(self, cut: int, settled: int) -> Release:
         """Check all, and release up to `cut` or to where a finding or a block allows it.

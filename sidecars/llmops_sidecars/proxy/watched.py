@@ -17,7 +17,8 @@ POLL_SECONDS = 0.25
 
 T = TypeVar("T")
 
-Stamp = tuple[tuple[str, int, int, int, int], ...]
+FileStamp = tuple[str, int, int, int, int]
+"""A file's name, where its content lies, and its time and size."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Watched(ABC, Generic[T]):
     def __init__(self, what: str, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._what = what
         self._poll_seconds = poll_seconds
-        self._stamp: Stamp | None = None
+        self._stamp: tuple[FileStamp | None, ...] | None = None
         self.current: T | None = None
         """What is in use; None until the first that works."""
         self.error: str | None = None
@@ -58,13 +59,17 @@ class Watched(ABC, Generic[T]):
         """What a log line says about a value; never a secret."""
         return {} if value is None else {"value": str(value)}
 
+    def look(self) -> tuple[FileStamp | None, ...]:
+        """What changes with the files; raises OSError."""
+        return tuple(map(stamp, self.files()))
+
     def check(self) -> bool:
         """Look at the files once; whether something else is in use now. Never raises."""
         try:
-            stamp = self._look()
-            if stamp == self._stamp:
+            seen = self.look()
+            if seen == self._stamp:
                 return False
-            self._stamp, former = stamp, self.current
+            self._stamp, former = seen, self.current
             self.current = self.load()
         except self.mendable as error:
             self._refuse(str(error))
@@ -84,10 +89,6 @@ class Watched(ABC, Generic[T]):
             self.check()
             await asyncio.sleep(self._poll_seconds)
 
-    def _look(self) -> Stamp:
-        found = ((path, path.stat()) for path in self.files())
-        return tuple((path.name, one.st_dev, one.st_ino, one.st_mtime_ns, one.st_size) for path, one in found)
-
     def _took(self, former: T | None) -> bool:
         self.error = None
         if self.current is former:
@@ -102,6 +103,20 @@ class Watched(ABC, Generic[T]):
             kept = {f"kept_{name}": value for name, value in self.details(self.current).items()}
             _log.error("%s refused", self._what, extra={"reason": reason, **kept})
         self.error = reason
+
+
+def stamp(path: Path) -> FileStamp:
+    """The stamp of a file; raises OSError."""
+    found = path.stat()
+    return path.name, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def stamp_or_none(path: Path) -> FileStamp | None:
+    """The stamp of a file, None for one that cannot be looked at."""
+    try:
+        return stamp(path)
+    except OSError:
+        return None
 
 
 def read_up_to(path: Path, most: int) -> bytes:

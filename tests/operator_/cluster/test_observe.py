@@ -61,6 +61,17 @@ async def test_everything_around_a_deployment_is_read(api: FakeApi, client: Clie
     assert isinstance(world.guards["chat-1"], Unreachable)
 
 
+async def test_the_lists_of_a_policy_are_read(api: FakeApi, client: Client, guards: Guards) -> None:
+    document = put(api, "LLMDeployment", "chat", spec={"guard": {"policyRef": {"name": "strict"}}})
+    named = [{"phrases": {"configMapRef": {"name": name, "key": "k"}}} for name in ("words", "names", "gone")]
+    put(api, "GuardPolicy", "strict", spec={"input": [*named[:2], {"pii": {}}, "nonsense"], "output": named[1:]})
+    put(api, "ConfigMap", "words", data={"k": "zebra"})
+    put(api, "ConfigMap", "names")
+    put(api, "ConfigMap", "gone", namespace="elsewhere", data={"k": "lion"})
+    world = await observe(client, guards, Settings(), document, NOW)
+    assert world.lists == {"words": {"k": "zebra"}, "names": {}}
+
+
 async def test_a_spec_of_any_shape_can_be_observed(api: FakeApi, client: Client, guards: Guards) -> None:
     document = put(api, "LLMDeployment", "chat", spec=["nonsense"])
     world = await observe(client, guards, Settings(), document, NOW)

@@ -12,6 +12,7 @@ from llmops_operator.decide.plan import plan
 from llmops_operator.world import World
 from tests.operator_.decide.worlds import (
     CPU,
+    LISTED,
     POLICY,
     TEMPLATE,
     UID,
@@ -25,6 +26,9 @@ from tests.operator_.decide.worlds import (
 BOTH = CPU | USES_BOTH
 TWO_VARIABLES = TEMPLATE | {"messages": [{"role": "user", "content": "{{ question }} {{ company }}"}]}
 BAD_PATTERN = {"input": [{"patterns": [{"name": "p", "expression": "(unclosed"}]}]}
+GUARDED = CPU | {"guard": {"policyRef": {"name": "strict"}}}
+THREE_LISTS = {"input": [{"phrases": {"configMapRef": {"name": "lists", "key": key}}} for key in "abc"]}
+LARGE = [f"{letter * 100}\n" * 4_000 for letter in "abc"]
 HUGE = {"messages": [{"role": "system", "content": "x" * 32_000}]}
 MANY = [f"t{number}" for number in range(40)]
 USES_MANY = CPU | {"prompts": {"templates": [{"name": name} for name in MANY]}}
@@ -62,6 +66,30 @@ HOLDS: dict[str, tuple[Callable[[], World], str, bool, str]] = {
         "PolicyInvalid",
         True,
         "correct GuardPolicy strict: spec.input[0].patterns[0]",
+    ),
+    "missing list": (
+        lambda: world(GUARDED, policies={"strict": LISTED}),
+        "ListNotFound",
+        False,
+        "create the ConfigMap lists with the key words in this namespace",
+    ),
+    "missing key of a list": (
+        lambda: world(GUARDED, policies={"strict": LISTED}, lists={"lists": {"other": "a"}}),
+        "ListNotFound",
+        False,
+        "create the ConfigMap lists with the key words",
+    ),
+    "invalid list": (
+        lambda: world(GUARDED, policies={"strict": LISTED}, lists={"lists": {"words": "# nothing"}}),
+        "ListInvalid",
+        True,
+        "correct the key words of ConfigMap lists: the list has no phrase",
+    ),
+    "lists too large": (
+        lambda: world(GUARDED, policies={"strict": THREE_LISTS}, lists={"lists": dict(zip("abc", LARGE, strict=True))}),
+        "ConfigurationTooLarge",
+        True,
+        "templates, policy and lists take",
     ),
     "configuration too large": (
         lambda: world(USES_MANY, templates=dict.fromkeys(MANY, HUGE)),

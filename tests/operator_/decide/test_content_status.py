@@ -11,7 +11,7 @@ from llmops_operator.api import GuardPolicySpec, GuardPolicyStatus, PromptTempla
 from llmops_operator.decide.status import policy_status, template_status
 from llmops_operator.desired.revision import version
 from llmops_operator.world import Resource, resource
-from tests.operator_.decide.worlds import NOW, POLICY, TEMPLATE, kind
+from tests.operator_.decide.worlds import LISTED, NOW, POLICY, TEMPLATE, kind
 
 
 def template(spec: object, **more: Any) -> Resource[PromptTemplateSpec]:
@@ -46,16 +46,39 @@ def test_a_template_that_does_not_work_is_stalled(spec: object, words: str) -> N
 
 
 def test_a_policy_that_works_is_ready_with_its_version() -> None:
-    status = policy_status(policy(POLICY), NOW)
+    status = policy_status(policy(POLICY), {}, NOW)
     GuardPolicyStatus.model_validate(status)
     assert status["version"]
     assert [one["reason"] for one in status["conditions"]] == ["Valid"]
 
 
 def test_a_policy_that_cannot_be_read_is_stalled() -> None:
-    status = policy_status(policy({"input": [{}]}), NOW)
+    status = policy_status(policy({"input": [{}]}), {}, NOW)
     GuardPolicyStatus.model_validate(status)
     assert "spec.input[0]" in status["conditions"][1]["message"]
+
+
+def test_the_version_of_a_policy_covers_its_lists() -> None:
+    found = {policy_status(policy(LISTED), {"lists": {"words": text}}, NOW)["version"] for text in ("a", "b", "a")}
+    assert len(found) == 2
+    assert "" not in found
+
+
+@pytest.mark.parametrize(
+    ("lists", "words"),
+    [
+        ({}, "create the ConfigMap lists with the key words in this namespace"),
+        ({"lists": {"other": "a"}}, "create the ConfigMap lists with the key words"),
+        ({"lists": {"words": "\n"}}, "correct the key words of ConfigMap lists: the list has no phrase"),
+        ({"lists": {"words": "a\n" + "x" * 300}}, "ConfigMap lists: line 2 has 300 characters"),
+    ],
+    ids=["no map", "no key", "no phrase", "a long one"],
+)
+def test_a_policy_without_its_lists_is_stalled(lists: dict[str, dict[str, str]], words: str) -> None:
+    status = policy_status(policy(LISTED), lists, NOW)
+    assert status["version"] == ""
+    assert [(one["type"], one["status"]) for one in status["conditions"]] == [("Ready", "False"), ("Stalled", "True")]
+    assert words in status["conditions"][0]["message"]
 
 
 def test_a_status_that_stays_is_not_written_again() -> None:

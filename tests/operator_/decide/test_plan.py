@@ -20,6 +20,7 @@ from tests.operator_.decide.worlds import (
     EXTERNAL,
     GPU,
     HUB,
+    LISTED,
     NOW,
     POLICY,
     TEMPLATE,
@@ -128,6 +129,34 @@ def test_a_configuration_change_touches_one_config_map() -> None:
     assert [one.document["metadata"]["name"] for one in planned.children if one.reason] == ["chat-sidecars"]
     assert planned.engine == plan(before).engine
     assert planned.revision != plan(before).revision
+
+
+def test_a_changed_list_of_phrases_is_a_changed_configuration() -> None:
+    spec = CPU | {"guard": {"policyRef": {"name": "strict"}}}
+    before = with_children(world(spec, policies={"strict": LISTED}, lists={"lists": {"words": "zebra"}}))
+    after = world(spec, policies={"strict": LISTED}, lists={"lists": {"words": "zebra\nlion"}})
+    planned = plan(replace(after, children=before.children))
+    assert [one.document["metadata"]["name"] for one in planned.children if one.reason] == ["chat-sidecars"]
+    assert planned.revision != plan(before).revision
+    assert planned.configuration != plan(before).configuration
+
+
+def test_lists_are_looked_at_again_since_nothing_tells_of_them() -> None:
+    spec = CPU | {"guard": {"policyRef": {"name": "strict"}}}
+    listed = {"strict": LISTED}
+    assert plan(world(spec, policies=listed, lists={"lists": {"words": "a"}})).requeue_after == timedelta(seconds=30)
+    assert plan(world(spec, policies=listed, lists={"lists": {"words": ""}})).requeue_after == timedelta(seconds=30)
+    assert plan(world(spec, policies=listed)).requeue_after == timedelta(seconds=10)
+    assert plan(world(spec, policies={"strict": POLICY})).requeue_after is None
+
+
+def test_a_key_for_hashes_makes_new_pods_and_another_policy_does_not() -> None:
+    spec = CPU | {"guard": {"policyRef": {"name": "strict"}}}
+    keyed = POLICY | {"hashKeySecretRef": {"name": "hashing", "key": "k"}}
+    before = world(spec, policies={"strict": POLICY})
+    assert _template(world(spec, policies={"strict": keyed})) != _template(before)
+    assert plan(world(spec, policies={"strict": keyed})).engine != plan(before).engine
+    assert _template(world(spec, policies={"strict": {"input": [{"pii": {}}]}})) == _template(before)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ TEMPLATE: Document = {
     "variables": [{"name": "question", "required": True}],
 }
 POLICY: Document = {"input": [{"secrets": {}}]}
+LISTED: Document = {"input": [{"phrases": {"configMapRef": {"name": "lists", "key": "words"}}}]}
 USES_BOTH: Document = {"prompts": {"templates": [{"name": "support"}]}, "guard": {"policyRef": {"name": "strict"}}}
 
 
@@ -51,6 +52,7 @@ def world(
     *,
     templates: Mapping[str, object] | None = None,
     policies: Mapping[str, object] | None = None,
+    lists: Mapping[str, Mapping[str, str]] | None = None,
     settings: Settings | None = None,
     **metadata: Any,
 ) -> World:
@@ -61,6 +63,7 @@ def world(
         deployment=resource(kind("chat", spec, **metadata), LLMDeploymentSpec),
         templates={name: resource(kind(name, one), PromptTemplateSpec) for name, one in (templates or {}).items()},
         policies={name: resource(kind(name, one), GuardPolicySpec) for name, one in (policies or {}).items()},
+        lists=lists or {},
     )
 
 

@@ -69,6 +69,7 @@ def facts(
     *,
     templates: Mapping[str, object] | None = None,
     policy: object = None,
+    lists: Mapping[tuple[str, str], str] | None = None,
     settings: Settings | None = None,
 ) -> Facts:
     """Facts about an LLMDeployment `chat` in `team-a`."""
@@ -81,5 +82,5 @@ def facts(
         platform=platform.chosen(chosen),
         settings=chosen,
         templates={name: PromptTemplateSpec.model_validate(one) for name, one in (templates or {}).items()},
-        policy=None if policy is None else Policy("strict", GuardPolicySpec.model_validate(policy)),
+        policy=None if policy is None else Policy("strict", GuardPolicySpec.model_validate(policy), lists or {}),
     )

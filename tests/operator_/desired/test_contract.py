@@ -8,6 +8,8 @@ import pytest
 
 from llmops_operator.desired import contract as builder
 from llmops_operator.desired import revision
+from llmops_operator.desired.configuration import sidecar_configuration
+from llmops_operator.desired.digest import digest
 from llmops_sidecars import contract
 from tests.operator_.desired.facts import ALL, BENCHMARK, CPU, EXTERNAL, FALLBACK, GPU, VLLM, facts
 
@@ -135,6 +137,48 @@ def test_a_policy_is_resolved() -> None:
         output=(contract.PatternsRule((contract.Pattern("x", "x+", contract.Action.MASK),)),),
         stream=contract.StreamWindow(64, 1.5),
     )
+
+
+FULL_POLICY = {
+    "input": [
+        {"pii": {"entities": ["Email"], "unmask": True, "countries": ["DE", "FR"]}},
+        {"pii": {"entities": ["Age"], "action": "Generalise"}},
+        {"secrets": {"action": "Hash"}},
+        {"phrases": {"name": "animals", "configMapRef": {"name": "lists", "key": "words"}, "wholeWords": False}},
+    ],
+    "output": [
+        {"phrases": {"inline": ["zebra"], "action": "Mask"}},
+        {"phrases": {"configMapRef": {"name": "lists", "key": "words"}, "action": "Report"}},
+    ],
+    "hashKeySecretRef": {"name": "hashing", "key": "k"},
+}
+
+
+def test_a_policy_with_lists_and_a_key_is_resolved() -> None:
+    told = facts(policy=FULL_POLICY, lists={("lists", "words"): "zebra\nlion\n"})
+    (configuration,) = builder.build(told).configurations
+    file = f"/etc/llmops/phrases-{digest('zebra' + chr(10) + 'lion' + chr(10))}.txt"
+    assert configuration.policy.hash_key_file == "/etc/llmops-hash-key/key"
+    assert configuration.policy.input == (
+        contract.PiiRule(
+            (contract.PiiEntity.EMAIL,), unmask=True, countries=(contract.Country.DE, contract.Country.FR)
+        ),
+        contract.PiiRule((contract.PiiEntity.AGE,), contract.Action.GENERALISE),
+        contract.SecretsRule(contract.Action.HASH),
+        contract.PhrasesRule("animals", file=file, whole_words=False),
+    )
+    assert configuration.policy.output == (
+        contract.PhrasesRule(phrases=("zebra",), action=contract.Action.MASK),
+        contract.PhrasesRule(file=file, action=contract.Action.REPORT),
+    )
+
+
+def test_a_list_stands_once_beside_the_contract() -> None:
+    told = facts(policy=FULL_POLICY, lists={("lists", "words"): "zebra\n"})
+    data = sidecar_configuration(told)["data"]
+    (name,) = set(data) - {"contract.json"}
+    assert data[name] == "zebra\n"
+    assert f"/etc/llmops/{name}" in contract.files(contract.decode(data["contract.json"].encode()))
 
 
 def test_limits_and_cache_are_in_the_sidecars_units() -> None:

@@ -114,3 +114,14 @@ def test_only_the_fetching_container_and_the_front_door_hold_a_secret() -> None:
         if mount["name"] in {"credentials", "api-keys", "tls", "client-ca", "issuer-ca"}
     }
     assert found == {"fetch-model", "guard"}
+
+
+def test_only_the_guard_holds_the_key_for_hashes() -> None:
+    found = [
+        (container["name"], mount)
+        for parameter in PODS
+        for container in containers(parameter.values[0])
+        for mount in container["volumeMounts"]
+        if mount["name"] == "hash-key"
+    ]
+    assert found == [("guard", {"name": "hash-key", "mountPath": "/etc/llmops-hash-key", "readOnly": True})]

@@ -9,7 +9,13 @@ import pytest
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy
-from llmops_operator.desired.revision import configuration_digest, engine_digest, revision, version
+from llmops_operator.desired.revision import (
+    configuration_digest,
+    engine_digest,
+    policy_version,
+    revision,
+    version,
+)
 from tests.operator_.desired.facts import CPU, GPU, HUB
 
 TEMPLATE = {"messages": [{"role": "user", "content": "{{ q }}"}], "variables": [{"name": "q"}]}
@@ -67,6 +73,20 @@ def test_what_means_the_same_to_the_engine_has_the_same_digest(same: dict[str, A
 )
 def test_what_needs_other_pods_has_another_digest(other: dict[str, Any]) -> None:
     assert engine_digest(spec(other)) != engine_digest(spec(GPU))
+
+
+def test_the_key_for_hashes_needs_other_pods_and_is_left_out_where_there_is_none() -> None:
+    without = Policy("p", GuardPolicySpec.model_validate(POLICY))
+    keyed = Policy("p", GuardPolicySpec.model_validate(POLICY | {"hashKeySecretRef": {"name": "a", "key": "b"}}))
+    assert engine_digest(spec(GPU), without) == engine_digest(spec(GPU))
+    assert engine_digest(spec(GPU), keyed) != engine_digest(spec(GPU))
+
+
+def test_the_version_of_a_policy_covers_its_lists_and_is_its_own_without_any() -> None:
+    read = GuardPolicySpec.model_validate(POLICY)
+    assert policy_version(Policy("p", read)) == version(read)
+    lists = [{}, {("a", "k"): "x"}, {("a", "k"): "y"}, {("b", "k"): "x"}]
+    assert len({policy_version(Policy("p", read, one)) for one in lists}) == 4
 
 
 def test_the_configuration_digest_covers_content_and_not_only_names() -> None:

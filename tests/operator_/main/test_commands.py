@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -123,6 +124,63 @@ def test_plan_says_what_is_wrong(
     shown = capsys.readouterr()
     assert said in shown.err
     assert "kind:" not in shown.out
+
+
+POLICY = """
+apiVersion: llmops.dev/v1alpha1
+kind: GuardPolicy
+metadata: {name: strict}
+spec:
+  hashKeySecretRef: {name: hashing, key: k}
+  input:
+  - pii: {entities: [Email], action: Hash}
+  - phrases: {name: animals, configMapRef: {name: lists, key: words}}
+  output:
+  - secrets: {}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: lists}
+data: {words: "zebra\\nlion"}
+"""
+
+
+def tried(tmp_path: Path, policy: str, texts: str, *flags: str) -> int:
+    (tmp_path / "policy.yaml").write_text(policy, encoding="utf-8")
+    (tmp_path / "texts.txt").write_text(texts, encoding="utf-8")
+    return main(["check-policy", str(tmp_path / "policy.yaml"), str(tmp_path / "texts.txt"), *flags])
+
+
+def test_a_policy_is_tried_by_the_guards_own_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert tried(tmp_path, POLICY, "Hello\nto jane@example.com\n", "--output", "json") == 0
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line["verdict"] for line in lines] == ["Passed", "Changed"]
+    assert lines[1]["forwarded"].startswith("to [EMAIL:")
+    assert tried(tmp_path, POLICY, "a LION\n") == 1
+    assert "a >>LION<<" in capfd.readouterr().out
+    assert tried(tmp_path, POLICY, "a lion\n", "--direction", "output") == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (GOOD, "one GuardPolicy is tried at a time; found none"),
+        (
+            POLICY + POLICY.replace("strict", "other").partition("\n---")[0].replace("\napi", "\n---\napi", 1),
+            "strict, Gua",
+        ),
+        (POLICY.replace("[Email]", "[Shoe]"), "correct the spec: spec.input[0].pii.entities[0]"),
+        (POLICY.partition("\n---")[0], "create the ConfigMap lists with the key words"),
+        (POLICY.replace("zebra\\nlion", ""), "the list has no phrase"),
+        ("{", "this is not YAML"),
+    ],
+    ids=["none", "two", "invalid", "no list", "empty list", "no YAML"],
+)
+def test_a_policy_that_cannot_be_tried_is_refused(
+    policy: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tried(tmp_path, policy, "x") == 2
+    assert said in capsys.readouterr().err
 
 
 def test_crds_are_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from llmops_sidecars.contract import (
     Configuration,
     Contract,
     ContractError,
+    Country,
     Jwt,
     Limits,
     Message,
@@ -22,6 +23,7 @@ from llmops_sidecars.contract import (
     Parameters,
     Pattern,
     PatternsRule,
+    PhrasesRule,
     PiiEntity,
     PiiRule,
     Policy,
@@ -38,6 +40,7 @@ from llmops_sidecars.contract import (
     decode,
     digest,
     encode,
+    files,
 )
 
 TEMPLATE = Template(
@@ -55,9 +58,19 @@ POLICY = Policy(
     name="strict",
     version="9",
     on_error=OnError.OPEN,
-    input=(PiiRule((PiiEntity.EMAIL, PiiEntity.IBAN)), SecretsRule()),
-    output=(PatternsRule((Pattern("project", r"(?i)project\s+x", Action.MASK),)), PiiRule()),
+    input=(
+        PiiRule((PiiEntity.EMAIL, PiiEntity.IBAN), Action.HASH),
+        PiiRule((PiiEntity.PHONE,), unmask=True, countries=(Country.DE, Country.AT)),
+        SecretsRule(),
+        PhrasesRule("animals", ("zebra",), whole_words=False),
+    ),
+    output=(
+        PatternsRule((Pattern("project", r"(?i)project\s+x", Action.MASK),)),
+        PiiRule(),
+        PhrasesRule("names", file="/etc/llmops/names.txt"),
+    ),
     stream=StreamWindow(hold_back_characters=64, hold_back_seconds=0.1),
+    hash_key_file="/etc/llmops-hash/key",
 )
 FULL = Contract(
     model="chat",
@@ -109,6 +122,20 @@ def test_the_bytes_and_the_digest_stay_as_they_are() -> None:
     """A change here makes every guard of every installed pod report another digest after an upgrade of the operator."""
     assert digest(encode(SMALL)) == "591d2fb7b7afde56"
     assert digest(b"") == "e3b0c44298fc1c14"
+
+
+def test_what_is_newer_than_a_sidecar_is_written_only_where_it_is_used() -> None:
+    """So a policy that does without it is understood by a sidecar that does not know it."""
+    policy = Policy(input=(PiiRule((PiiEntity.EMAIL,)),))
+    document = encode(msgspec.structs.replace(SMALL, configurations=(Configuration("r1", policy=policy),)))
+    assert b"hash_key_file" not in document
+    assert b"unmask" not in document
+    assert b"countries" not in document
+
+
+def test_the_files_beside_a_contract_are_told() -> None:
+    assert files(FULL) == ("/etc/llmops-hash/key", "/etc/llmops/names.txt")
+    assert files(SMALL) == ()
 
 
 def edited(**fields: Any) -> bytes:

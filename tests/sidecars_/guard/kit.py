@@ -27,6 +27,7 @@ from llmops_sidecars.contract import (
     Template,
     Variable,
     encode,
+    files,
 )
 from llmops_sidecars.guard.app import GuardApp
 from llmops_sidecars.guard.policy import Rules
@@ -183,7 +184,7 @@ class Guard:
         tls: Tls | None = None,
     ) -> None:
         self._path = directory / "contract.json"
-        self.file: ContractFile[Serving] = ContractFile(self._path, make)
+        self.file: ContractFile[Serving] = ContractFile(self._path, make, beside=files)
         self.app = GuardApp(self.file, below, drain=drain, tls=tls)
 
     def use(self, used: Contract | bytes) -> None:

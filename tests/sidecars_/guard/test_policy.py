@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from llmops_sidecars.contract import ContractError, OnError, Pattern, PatternsRule, PiiRule, Policy, Rule, StreamWindow
+from llmops_sidecars.contract import (
+    Action,
+    ContractError,
+    OnError,
+    Pattern,
+    PatternsRule,
+    PhrasesRule,
+    PiiRule,
+    Policy,
+    Rule,
+    StreamWindow,
+)
 from llmops_sidecars.guard.policy import MAKERS, compile_policy
+from tests.sidecars_.guard.kit import MAIL, FakeCache, contract, guarded, question, said
 
 REFUSED = {
     "back-reference": r"(a)\1",
@@ -38,3 +51,36 @@ def test_a_rule_may_say_itself_what_happens_when_it_cannot_run() -> None:
 
 def test_every_rule_of_the_contract_has_a_maker() -> None:
     assert set(MAKERS) == set(get_args(Rule))
+
+
+async def test_a_guard_without_the_key_for_hashes_says_so_and_serves_when_it_comes(tmp_path: Path) -> None:
+    key, cache = tmp_path / "key", FakeCache(said("Noted."))
+    policy = Policy("p", "1", input=(PiiRule(action=Action.HASH),), hash_key_file=str(key))
+    guard = guarded(tmp_path, cache, contract(policy=policy))
+    said_why = (await guard.admin("/config")).json["error"]
+    assert said_why == f"policy 'p': the key for hashes cannot be read: No such file or directory: {key}"
+    assert (await guard.ask(question(MAIL))).status == 503
+    key.write_bytes(b"a key of sixteen")
+    guard.file.check()
+    assert (await guard.admin("/config")).json["error"] is None
+    assert (await guard.ask(question(MAIL))).status == 200
+    first = cache.requests[-1]["messages"][0]["content"]
+    assert first.startswith("[EMAIL:")
+    key.write_bytes(b"another long key")
+    guard.file.check()
+    await guard.ask(question(MAIL))
+    assert cache.requests[-1]["messages"][0]["content"] not in {first, MAIL}
+
+
+async def test_a_list_of_phrases_stands_beside_the_contract(tmp_path: Path) -> None:
+    """The kubelet links a new file a moment after the document that names it."""
+    listed = tmp_path / "phrases-1.txt"
+    policy = Policy("p", "1", input=(PhrasesRule("animals", file=str(listed)),))
+    guard = guarded(tmp_path, FakeCache(said("Yes.")), contract(policy=policy))
+    assert "phrases 'animals': the list cannot be read" in str(guard.file.error)
+    listed.write_text("zebra\nlion\n", encoding="utf-8")
+    guard.file.check()
+    answer = await guard.ask(question("A LION is here"))
+    assert (answer.status, answer.error["code"]) == (400, "content_blocked")
+    assert "animals" in answer.error["message"]
+    assert (await guard.ask(question("A cat is here"))).status == 200

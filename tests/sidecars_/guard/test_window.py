@@ -6,7 +6,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule, StreamWindow
+from llmops_sidecars.contract import (
+    Action,
+    OnError,
+    Pattern,
+    PatternsRule,
+    PhrasesRule,
+    PiiEntity,
+    PiiRule,
+    Policy,
+    Rule,
+    SecretsRule,
+    StreamWindow,
+)
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.verdict import RuleError, judge
@@ -29,16 +41,68 @@ FORBIDDEN = {
     "aws": "AKIAIOSFODNN7EXAMPLE",
     "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4",
     "pattern": "zebra",
+    "national id": "529.982.247-25",
+    "national id with letters": "RSSMRA85T10A562S",
+    "national id in groups": "2345 6789 0124",
+    "mac": "00:1B:44:11:3A:B7",
+    "bitcoin": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    "ethereum": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+    "english address": "221B Baker Street, London NW1 6XE",
+    "american address": "123 Main St, Springfield, IL 62704",
+    "german address": "Hamburger Straße 12, 20095 Hamburg",
+    "german compound": "Hauptstraße 12, 10115 Berlin",
+    "french address": "12 rue de la Paix, 75002 Paris",
+    "spanish address": "Calle de Alcalá 45, 28014 Madrid",
+    "polish address": "ul. Marszałkowska 10/5, 00-590 Warszawa",
+    "russian address": "ул. Ленина, д. 5, кв. 12",
+    "chinese address": "北京市海淀区中关村大街27号",
+    "phrase": "Blue Sky Project",
+    "phrase over lines": "blue\n  sky\nproject",
+    "chinese phrase": "北京大学",
+    "arabic phrase": "قطة سوداء",
+    "hyphenated phrase": "left-pad",
+    "phrase in base64": "Ymx1ZSBza3kgcHJvamVjdA==",
+    "e-mail in base64": "amFuZS5kb2VAZXhhbXBsZS5jb20=",
+    "e-mail in percents": "%6Aane%2Edoe%40example%2Ecom",
 }
-ALL_MASK = (PiiRule(), SecretsRule(Action.MASK), PatternsRule((Pattern("zebra", "(?i)zebra", Action.MASK),)))
-ALL_BLOCK = (PiiRule(action=Action.BLOCK), SecretsRule(), PatternsRule((Pattern("zebra", "(?i)zebra"),)))
+BESIDE = {
+    "date of birth": ("Date of birth: ", "12/03/1985"),
+    "date with a month": ("born in Leeds on ", "12 March 1985"),
+    "month first": ("She was born ", "March 12, 1985"),
+    "german date": ("geboren am ", "12. März 1985"),
+    "chinese date": ("出生日期：", "1985年3月12日"),
+    "age": ("She is aged ", "34"),
+    "id beside a word": ("my BSN: ", "111222333"),
+    "id in groups beside a word": ("NHS number ", "943 476 5919"),
+    "phone beside a word": ("call me at ", "612 345 678"),
+    "password": ("password = ", "hunter2x9"),
+    "password in words": ("the password is ", "hunter2x9"),
+    "random key": ('"api_key": "', "q8Zf3kLw92mXv7Bn4Tc1"),
+    "password in a url": ("postgres://app:", "s3cr3tpass@db"),
+}
+"""What counts beside a word only: the word may leave, what follows it not."""
+
+PHRASES = ("blue sky project", "天空 计划", "北京大学", "قطة سوداء", "left-pad")
+ALL = tuple(PiiEntity)
+ALL_MASK = (
+    PiiRule(ALL),
+    SecretsRule(Action.MASK),
+    PhrasesRule(phrases=PHRASES, action=Action.MASK),
+    PatternsRule((Pattern("zebra", "(?i)zebra", Action.MASK),)),
+)
+ALL_BLOCK = (
+    PiiRule(ALL, Action.BLOCK),
+    SecretsRule(),
+    PhrasesRule(phrases=PHRASES),
+    PatternsRule((Pattern("zebra", "(?i)zebra"),)),
+)
 
 
-def rules(*chosen: PiiRule | SecretsRule | PatternsRule) -> Rules:
+def rules(*chosen: Rule) -> Rules:
     return compile_policy(Policy(output=chosen)).output
 
 
-MASK, BLOCK = rules(*ALL_MASK), rules(*ALL_BLOCK)
+MASK, BLOCK, KNOWN = rules(*ALL_MASK), rules(*ALL_BLOCK), rules(PiiRule(), SecretsRule())
 
 
 @pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
@@ -60,7 +124,23 @@ def test_a_block_ends_a_stream_before_any_of_the_finding(forbidden: str, rate: f
     for pieces in splits(text[: len(forbidden) + 40])[::7]:
         given_out = releases([*pieces, "and more " * 40], BLOCK, HELD, rate)
         assert text_of(given_out) == "Here it is: ", pieces
-        assert given_out[-1].blocked_by in {"pii", "secrets", "zebra"}
+        assert given_out[-1].blocked_by in {"pii", "secrets", "phrases", "zebra"}
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+@pytest.mark.parametrize("bounds", [HELD, HURRIED], ids=["held", "hurried"])
+@pytest.mark.parametrize(("word", "forbidden"), BESIDE.values(), ids=BESIDE)
+def test_nothing_of_what_counts_beside_a_word_leaves_however_it_is_cut(
+    word: str, forbidden: str, bounds: StreamWindow, rate: float
+) -> None:
+    for text in (f"{word}{forbidden}", f"So: {word}{forbidden}@db, or not"):
+        whole = judge(text, MASK).text
+        assert forbidden not in whole
+        for pieces in splits(text):
+            assert text_of(releases(pieces, MASK, bounds, rate)) == whole, pieces
+            blocked = text_of(releases(pieces, BLOCK, bounds, rate))
+            assert text.startswith(blocked), pieces
+            assert len(blocked) <= text.index(forbidden), pieces
 
 
 @pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
@@ -115,7 +195,7 @@ def cut(text: str, sizes: list[int]) -> list[str]:
 )
 @settings(max_examples=200, deadline=None)
 def test_harmless_text_passes_as_it_is(text: str, sizes: list[int], step: float) -> None:
-    assert text_of(releases(cut(text, sizes), rules(PiiRule(), SecretsRule()), HURRIED, step)) == text
+    assert text_of(releases(cut(text, sizes), KNOWN, HURRIED, step)) == text
 
 
 @given(st.lists(st.tuples(words, st.sampled_from([*FORBIDDEN.values()])), max_size=12), chunks, steps)
@@ -172,6 +252,17 @@ def test_a_block_that_may_become_harmless_is_waited_for() -> None:
 
 def test_without_rules_nothing_is_held() -> None:
     assert Window(Rules(), HELD).push("jane@example.com", 0.0).text == "jane@example.com"
+
+
+LONG = " ".join(f"word{number}" for number in range(20))
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+def test_a_phrase_longer_than_the_bound_is_held_whole(rate: float) -> None:
+    chosen = rules(PhrasesRule(phrases=(LONG,), action=Action.MASK))
+    assert len(LONG) > HURRIED.hold_back_characters + LEAST_TAIL
+    for pieces in splits(f"So: {LONG.upper()}, yes."):
+        assert text_of(releases(pieces, chosen, HURRIED, rate)) == "So: [PHRASE], yes.", pieces
 
 
 def test_words_of_an_author_that_come_in_time_are_seen_as_one() -> None:

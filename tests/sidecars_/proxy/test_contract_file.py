@@ -8,6 +8,7 @@ import pytest
 
 from llmops_sidecars.contract import Configuration, Contract, ContractError, TritonHttpEngine, digest, encode
 from llmops_sidecars.proxy.contract_file import MAX_BYTES, ContractFile, InUse
+from llmops_sidecars.proxy.watched import POLL_SECONDS
 from tests.support.asgi import eventually
 from tests.support.mounts import Mount
 
@@ -25,8 +26,8 @@ def put(mount: Mount, content: bytes | None) -> None:
     mount.put({} if content is None else {"contract.json": content})
 
 
-def watched(mount: Mount, **options: float) -> ContractFile[str]:
-    return ContractFile(mount.folder / "contract.json", model_of, **options)
+def watched(mount: Mount, poll_seconds: float = POLL_SECONDS) -> ContractFile[str]:
+    return ContractFile(mount.folder / "contract.json", model_of, poll_seconds=poll_seconds)
 
 
 def model_of(contract: Contract) -> str:
@@ -163,3 +164,53 @@ async def test_the_loop_follows_the_file(mount: Mount) -> None:
     await eventually(lambda: used(file) == "B")
     assert not task.done()
     task.cancel()
+
+
+def with_key(folder: Path) -> ContractFile[str]:
+    """A contract of which a file beside it is built."""
+    (folder / "contract.json").write_bytes(document())
+
+    def build(_contract: Contract) -> str:
+        try:
+            return (folder / "key").read_text(encoding="utf-8")
+        except OSError as error:
+            raise ContractError("the key cannot be read") from error
+
+    return ContractFile(folder / "contract.json", build, beside=lambda _contract: (str(folder / "key"),))
+
+
+def test_a_file_beside_the_contract_is_waited_for_and_followed(tmp_path: Path) -> None:
+    file = with_key(tmp_path)
+    assert not file.check()
+    assert (file.current, file.error) == (None, "the key cannot be read")
+    assert not file.check()
+    (tmp_path / "key").write_text("first", encoding="utf-8")
+    assert file.check()
+    assert used(file) == "first"
+    assert file.error is None
+    assert not file.check()
+    (tmp_path / "key").write_text("second one", encoding="utf-8")
+    assert file.check()
+    assert used(file) == "second one"
+
+
+def test_the_last_good_one_stays_when_a_file_beside_it_goes(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("first", encoding="utf-8")
+    file = with_key(tmp_path)
+    file.check()
+    (tmp_path / "key").unlink()
+    assert not file.check()
+    assert (used(file), file.error) == ("first", "the key cannot be read")
+
+
+def test_an_older_contract_is_used_again_after_one_that_waits(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("first", encoding="utf-8")
+    file = with_key(tmp_path)
+    file.check()
+    (tmp_path / "contract.json").write_bytes(b"broken")
+    file.check()
+    assert file.error is not None
+    (tmp_path / "contract.json").write_bytes(document())
+    assert not file.check()
+    assert used(file) == "first"
+    assert file.error is None

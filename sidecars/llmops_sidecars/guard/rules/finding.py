@@ -64,7 +64,7 @@ Find = Callable[[str], Iterable[Finding]]
 """A text in, findings out, in any order; they may overlap."""
 
 Tail = Callable[[str], int]
-"""The end of a stream so far in, out from where on it may still become part of a finding; its length for nowhere."""
+"""Where, at the end of a text in its plain form, something begins that may go on; its length when nothing does."""
 
 Measure = Callable[[Size], Iterable[Finding]]
 Ask = Callable[[str], Awaitable[Iterable[Finding]]]
@@ -84,8 +84,9 @@ class Check:
     that takes long, of texts as they are forwarded; it and `ask` may take `seconds`. `whole`: `find` makes sense of a
     whole answer only. `as_is`: `find` looks at the text itself, in none of its other forms. `content`: it looks at the
     content of an answer, not at refusals and tool calls. `only`: the direction that it is for, if it is one alone.
-    `context`: how many characters before new text `find` wants to see on a stream; `tail` says what it wants to see
-    before it leaves, of `longest` characters also where the policy holds fewer.
+    `context`: how many characters before new text `find` wants to see on a stream, and may have held of a tail.
+    `tail`: what more than a word, a number or an account `find` may find only when it has come whole; of `longest`
+    characters also where the policy holds fewer.
     """
 
     rule: str

@@ -10,14 +10,15 @@ import base64
 import binascii
 import unicodedata
 import urllib.parse
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import re2
 
 from llmops_sidecars.guard.rules.finding import Finding
-from llmops_sidecars.guard.rules.scan import options, plain
+from llmops_sidecars.guard.rules.scan import beyond_ascii, options, plain, replaced
 
 ENCODED = re2.compile(
     r"(?P<percent>(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,8}){3,})"
@@ -61,14 +62,27 @@ MIXED = re2.compile(r"[\p{Latin}][\p{Cyrillic}\p{Greek}]|[\p{Cyrillic}\p{Greek}]
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where characters of a form come from: from each of `starts` on one after the other, the first from `origins`."""
+
+    starts: tuple[int, ...]
+    origins: tuple[int, ...]
+
+    def of(self, index: int) -> int:
+        """The place in the text of a character of the form."""
+        run = bisect_right(self.starts, index) - 1
+        return self.origins[run] + index - self.starts[run]
+
+
+@dataclass(frozen=True)
 class Form:
-    """A form of a text; it prints without it. `places`: where each character comes from, and the end; None: as it is.
+    """A form of a text; it prints without it. `places`: where its characters come from; None: where they stand.
 
     `piece`: the encoded piece that it was decoded from.
     """
 
     text: str = field(repr=False)
-    places: tuple[int, ...] | None = field(default=None, repr=False)
+    places: Places | None = field(default=None, repr=False)
     piece: tuple[int, int] | None = None
 
     def back(self, finding: Finding) -> Finding:
@@ -77,7 +91,7 @@ class Form:
             return replace(finding, start=self.piece[0], end=self.piece[1])
         if self.places is None:
             return finding
-        return replace(finding, start=self.places[finding.start], end=self.places[finding.end - 1] + 1)
+        return replace(finding, start=self.places.of(finding.start), end=self.places.of(finding.end - 1) + 1)
 
 
 def forms(text: str) -> list[Form]:
@@ -98,10 +112,37 @@ def visible(text: str) -> str:
 
 
 def _folded(text: str) -> Form:
+    """Single characters are replaced at once; only those that become none or several move what follows."""
     mixed = MIXED.search(text) is not None
-    pieces = [_fold(character, mixed=mixed) for character in text]
-    places = [place for place, piece in enumerate(pieces) for _ in piece]
-    return Form("".join(pieces), (*places, len(text)))
+    folds = {one: fold for one in beyond_ascii(text) if (fold := _fold(one, mixed=mixed)) != one}
+    moving = {one: fold for one, fold in folds.items() if len(fold) != 1}
+    simple = replaced(text, {one: fold for one, fold in folds.items() if one not in moving})
+    return _moved(simple, moving) if moving else Form(simple)
+
+
+def _moved(text: str, folds: Mapping[str, str]) -> Form:
+    """The text with characters replaced by none or by several."""
+    pieces: list[str] = []
+    starts, origins, start, length = [0], [0], 0, 0
+    for place in sorted(place for one in folds for place in _places_of(text, one)):
+        fold = folds[text[place]]
+        pieces += (text[start:place], fold)
+        length += place - start
+        for _ in fold:
+            starts.append(length)
+            origins.append(place)
+            length += 1
+        start = place + 1
+        starts.append(length)
+        origins.append(start)
+    return Form("".join([*pieces, text[start:]]), Places(tuple(starts), tuple(origins)))
+
+
+def _places_of(text: str, character: str) -> Iterator[int]:
+    place = text.find(character)
+    while place >= 0:
+        yield place
+        place = text.find(character, place + 1)
 
 
 def _fold(character: str, *, mixed: bool) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import re2
 
 MEMORY = 8 << 20
 """Bytes that one compiled pattern, and one set of them, may take."""
+
+LETTERS = r"\p{Latin}\p{Greek}\p{Cyrillic}"
+"""Alphabets that put spaces between words: in others an address would take the sentence before it along."""
 
 ESCAPES = "nrtbf"
 """Letters that after a backslash are no letters: line breaks and the like, in JSON inside a text."""
@@ -28,13 +31,20 @@ class PatternSet:
 
     An empty pattern is in the set that occurs in every text: when it is not reported, the set ran out of memory, which
     RE2 does not say otherwise. All patterns are searched one by one then, as always when they are too large for a set.
+
+    Those named in `apart` have a set of their own: RE2 remembers combinations of what each pattern has seen so far,
+    and where there are more of them than fit into its memory, a pass takes many times as long.
     """
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
+    def __init__(self, patterns: Mapping[str, str], *, apart: Collection[str] = ()) -> None:
         """Compile; raises re2.error for a pattern that RE2 refuses."""
         self._names = list(patterns)
         self._patterns = [re2.compile(pattern, options()) for pattern in patterns.values()]
-        self._set = _compiled_set([*patterns.values(), ""])
+        self._sets = [
+            (_compiled_set([patterns[name] for name in group]), [self._names.index(name) for name in group])
+            for group in ([name for name in patterns if (name in apart) is one] for one in (False, True))
+            if group
+        ]
 
     def places(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Name, start and end of every occurrence that is not empty, in characters."""
@@ -44,15 +54,19 @@ class PatternSet:
                     yield self._names[index], match.start(), match.end()
 
     def _occurring(self, text: str) -> list[int]:
-        witness = len(self._patterns)
-        found: list[int] = (self._set.Match(text) if self._set else None) or []
-        return sorted(found)[:-1] if witness in found else list(range(witness))
+        occurring: list[int] = []
+        for together, indexes in self._sets:
+            found: list[int] = (together.Match(text) if together else None) or []
+            occurring += [indexes[one] for one in sorted(found)[:-1]] if len(indexes) in found else indexes
+        return occurring
 
 
 def _compiled_set(patterns: list[str]) -> Any:
-    """The set, or None when the patterns are too large together."""
+    """The set with its witness; None for one pattern, which is faster alone, and for those too large together."""
+    if len(patterns) == 1:
+        return None
     together = re2.Set.SearchSet(options())
-    for pattern in patterns:
+    for pattern in (*patterns, ""):
         together.Add(pattern)
     try:
         together.Compile()
@@ -61,16 +75,39 @@ def _compiled_set(patterns: list[str]) -> Any:
     return together
 
 
+UNSPACED = (
+    range(0x0E00, 0x0F00),
+    range(0x1000, 0x10A0),
+    range(0x1780, 0x1800),
+    range(0x2E80, 0xA4D0),
+    range(0xAC00, 0xD7B0),
+)
+"""Scripts without spaces between words, or before endings: Thai, Lao, Burmese, Khmer, those of East Asia."""
+
+BEYOND_BASIC = 0x20000
+"""From here on: more Chinese characters."""
+
+
+def joins(character: str) -> bool:
+    """Whether a character ties what stands beside it to a longer word: letters, digits, marks on them, underscores."""
+    if character.isascii():
+        return character.isalnum() or character == "_"
+    code = ord(character)
+    if code >= BEYOND_BASIC or any(code in script for script in UNSPACED):
+        return False
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
 def starts_word(text: str, start: int) -> bool:
-    """Whether no letter or digit stands before a place; the `n` of an escaped line break is none."""
-    if start == 0 or not (text[start - 1].isalnum() or text[start - 1] == "_"):
+    """Whether nothing before a place makes it a part of a longer word; the `n` of an escaped line break does not."""
+    if start == 0 or not joins(text[start - 1]):
         return True
     return start > 1 and text[start - 1] in ESCAPES and text[start - 2] == "\\"
 
 
 def ends_word(text: str, end: int) -> bool:
-    """Whether no letter or digit stands at a place."""
-    return end >= len(text) or not (text[end].isalnum() or text[end] == "_")
+    """Whether nothing at a place makes what ends there a part of a longer word."""
+    return end >= len(text) or not joins(text[end])
 
 
 def plain(text: str) -> str:
@@ -79,7 +116,23 @@ def plain(text: str) -> str:
     Compatibility forms (full-width digits, styled letters) become what they stand for (NFKC, where that is one
     character), all dashes a hyphen, all spaces within a line a space.
     """
-    return text if text.isascii() else text.translate(_PLAIN)
+    if text.isascii():
+        return text
+    return replaced(text, {one: simple for one in beyond_ascii(text) if (simple := _PLAIN[ord(one)]) != one})
+
+
+def beyond_ascii(text: str) -> set[str]:
+    """The characters of a text that are not ASCII, each once: in most texts a few."""
+    return set(text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass"))
+
+
+def replaced(text: str, by: Mapping[str, str]) -> str:
+    """The text with some characters replaced by others."""
+    if len(by) > MANY:
+        return text.translate({ord(one): other for one, other in by.items()})
+    for one, other in by.items():
+        text = text.replace(one, other)
+    return text
 
 
 class _Plain(dict[int, str]):
@@ -101,3 +154,7 @@ def _plain_character(character: str) -> str:
 
 
 _PLAIN = _Plain()
+_ASCII = bytes(range(128))
+
+MANY = 12
+"""Characters to replace from which on one pass over the text is faster than one for each."""

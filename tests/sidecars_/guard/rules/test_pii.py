@@ -1,25 +1,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
-from llmops_sidecars.contract import Action, PiiEntity, PiiRule
+from llmops_sidecars.contract import IDENTIFYING, Action, Country, PiiEntity, PiiRule
 from llmops_sidecars.guard.rules import pii
-from llmops_sidecars.guard.rules.scan import plain
-
-
-def wide(text: str) -> str:
-    """The text in full-width forms, as Japanese keyboards make them."""
-    return "".join(chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else character for character in text)
-
-
-def found(entity: PiiEntity, text: str) -> list[str]:
-    """What the rule finds, as it stands in the text."""
-    findings = pii.make(PiiRule((entity,), Action.MASK)).find(plain(text))
-    return [text[finding.start : finding.end] for finding in sorted(findings)]
-
+from tests.sidecars_.guard.rules.kit import cases, found, wide
 
 FOUND = {
     PiiEntity.EMAIL: [
@@ -60,6 +47,13 @@ FOUND = {
         ("(11) 91234-5678", ["(11) 91234-5678"]),
         (r"line\n030 1234567", ["030 1234567"]),
         ("030 1234567/0171 2345678", ["030 1234567", "0171 2345678"]),
+        ("call (800-292-9263) now", ["800-292-9263"]),
+        ("+20 2 27363093", ["+20 2 27363093"]),
+        ("phone: 5551234567", ["5551234567"]),
+        ("call me at 555-0143", ["555-0143"]),
+        ("Tel. 612 345 678", ["612 345 678"]),
+        ("тел. 8 495 123 45 67", ["8 495 123 45 67"]),
+        ("手机13812345678", ["13812345678"]),
     ],
     PiiEntity.CREDIT_CARD: [
         ("4111 1111 1111 1111", ["4111 1111 1111 1111"]),
@@ -93,6 +87,25 @@ FOUND = {
         ("2001:0db8:85a3:0000:0000:8a2e:0370:7334: up", ["2001:0db8:85a3:0000:0000:8a2e:0370:7334"]),
         ("::ffff:203.0.113.9", ["::ffff:203.0.113.9"]),
     ],
+    PiiEntity.MAC_ADDRESS: [
+        ("eth0 00:1B:44:11:3A:B7 up", ["00:1B:44:11:3A:B7"]),
+        ("00-1b-44-11-3a-b7", ["00-1b-44-11-3a-b7"]),
+        ("001b.4411.3ab7", ["001b.4411.3ab7"]),
+        ("10:20:30:40:50:60", ["10:20:30:40:50:60"]),
+        ("00:25:96:FF:FE:12:34:56", ["00:25:96:FF:FE:12:34:56"]),
+    ],
+    PiiEntity.CRYPTO_ADDRESS: [
+        ("to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa.", ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"]),
+        ("3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy", ["3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"]),
+        ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", ["bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"]),
+        ("BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4", ["BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4"]),
+        (
+            "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",
+            ["bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0"],
+        ),
+        ("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", ["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"]),
+        ("0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359", ["0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359"]),
+    ],
 }
 
 NOT_FOUND = {
@@ -119,6 +132,18 @@ NOT_FOUND = {
         "1,000,000",
         "100 200 3000",
         "a0171234567",
+        "phone 2 of 12",
+        "Boston, MA 02110-1301 USA",
+        "clause 252.227-7013",
+        "6 12 24 48 96 192 384 768 1536 3072",
+        "384 768 1536 3072",
+        "'0123456789'",
+        "ports 60000-64999",
+        "h * 69069 + 907133923",
+        "+1234567890abcdef",
+        "1991-1998",
+        "call 123456 now",
+        "phone case for model 12345 at 20",
     ],
     PiiEntity.CREDIT_CARD: [
         "4111 1111 1111 1112",
@@ -142,15 +167,19 @@ NOT_FOUND = {
         "256.1.1.1", "1.2.3", "1.2.3.4.5", "12:30:45", "std::vector", "a[1::2]", "aa:bb:cc:dd:ee:ff", "::", "v1.2.3.4",
         "::1", "1.2.3.04",
     ],
+    PiiEntity.MAC_ADDRESS: [
+        "aa:bb:cc:dd:ee:ff:00", "12:30:45", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "06-12-34-56-78-90",
+        "SHA1 aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd", "aa:bb-cc:dd-ee:ff", "xaa:bb:cc:dd:ee:ff",
+        "2024-01-02",
+    ],
+    PiiEntity.CRYPTO_ADDRESS: [
+        "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5",
+        "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj1",
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD", "bc1qW508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed00", "1111111111111111111111111111111111",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709", "3" * 30,
+    ],
 }  # fmt: skip
-
-
-def cases(table: dict[PiiEntity, Any]) -> list[Any]:
-    return [
-        pytest.param(entity, case, id=f"{entity.value}: {case[0] if isinstance(case, tuple) else case}")
-        for entity, entity_cases in table.items()
-        for case in entity_cases
-    ]
 
 
 @pytest.mark.parametrize(("entity", "case"), cases(FOUND))
@@ -172,6 +201,26 @@ def test_only_the_entities_that_are_asked_for_are_looked_for() -> None:
     ]
 
 
+def test_an_age_is_looked_for_only_when_it_is_asked_for() -> None:
+    assert set(IDENTIFYING) == set(PiiEntity) - {PiiEntity.AGE}
+    assert list(pii.make(PiiRule()).find("She is 34 years old.")) == []
+
+
+def test_phones_of_other_countries_are_left_alone() -> None:
+    text = "+49 30 1234567, 030 1234567, (202) 555-0143, +20 2 27363093"
+    assert found(PiiEntity.PHONE, text, Country.DE) == ["+49 30 1234567", "030 1234567"]
+    assert found(PiiEntity.PHONE, text, Country.US) == ["(202) 555-0143"]
+    assert found(PiiEntity.PHONE, text, Country.DK) == []
+    assert len(found(PiiEntity.PHONE, text)) == 4
+
+
+def test_checks_that_cost_much_are_bounded_and_what_is_more_counts() -> None:
+    wrong = " ".join(f"0x{number:040x}".replace("a", "A") + "bB" for number in range(3)) + " "
+    mixed = "0x" + "aB" * 20 + " "
+    assert list(pii.make(PiiRule((PiiEntity.CRYPTO_ADDRESS,))).find(wrong + mixed * 64)) == []
+    assert len(list(pii.make(PiiRule((PiiEntity.CRYPTO_ADDRESS,))).find(mixed * 70))) == 6
+
+
 SLOW = {
     "groups": "1 " * 60_000,
     "area codes": "030 " * 60_000,
@@ -182,12 +231,19 @@ SLOW = {
     "colons": "a:" * 60_000,
     "accounts": "DE89" * 30_000,
     "plus signs": "+" * 120_000,
+    "words of birth": "born 1 " * 20_000,
+    "streets": "12 Baker " * 20_000,
+    "ids": "123-45-6789 " * 15_000,
+    "nine digits": "sin 123456789 " * 10_000,
+    "chains": "ab:" * 60_000,
+    "mixed case": ("0x" + "aB" * 20 + " ") * 5_000,
+    "ages": "age 1 " * 20_000,
 }
 
 
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW)
 def test_text_made_to_be_slow_is_not(text: str) -> None:
-    find = pii.make(PiiRule()).find
+    find = pii.make(PiiRule(tuple(PiiEntity))).find
     started = time.process_time()
     find(text)
     assert time.process_time() - started < 2

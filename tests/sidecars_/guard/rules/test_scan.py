@@ -35,10 +35,18 @@ def test_patterns_are_found_whatever_their_size_together(size: int) -> None:
 def test_a_set_that_fails_reports_nothing_so_all_patterns_are_searched() -> None:
     """RE2 gives no match when a set runs out of memory: that must not read as harmless."""
     patterns = PatternSet({"a": "needle", "b": "other"})
-    patterns._set = re2.Set.SearchSet()
-    patterns._set.Add("never")
-    patterns._set.Compile()
+    failing = re2.Set.SearchSet()
+    failing.Add("never")
+    failing.Compile()
+    patterns._sets = [(failing, [0, 1])]
     assert list(patterns.places("a needle")) == [("a", 2, 8)]
+
+
+def test_patterns_with_a_set_of_their_own_are_found_too() -> None:
+    patterns = PatternSet({"a": "needle", "b": "other", "c": "third"}, apart=["b"])
+    assert sorted(patterns.places("third, other, needle")) == [("a", 14, 20), ("b", 7, 12), ("c", 0, 5)]
+    assert [name for name, *_ in patterns.places("other")] == ["b"]
+    assert list(patterns.places("nothing")) == []
 
 
 def test_a_pattern_that_re2_refuses_is_an_error() -> None:

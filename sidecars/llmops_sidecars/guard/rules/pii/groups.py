@@ -1,4 +1,4 @@
-"""Digits in groups, as people write long numbers."""
+"""Digits in groups, as people write long numbers: telephones, cards, ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import re
 from typing import NamedTuple
 
 _DIGITS = re.compile(r"[0-9]+")
+
+
+RUN = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d){6,}"
+"""A whole run of digit groups: numbers of all kinds may follow each other in it."""
 
 
 class Group(NamedTuple):

@@ -1,13 +1,10 @@
-"""E-mail and IP addresses."""
+"""Addresses on networks: e-mail, IP, MAC."""
 
 from __future__ import annotations
 
 import ipaddress
 
-from llmops_sidecars.guard.rules.scan import ESCAPES, ends_word, starts_word
-
-LETTERS = r"\p{Latin}\p{Greek}\p{Cyrillic}"
-"""Alphabets that put spaces between words: in others an address would take the sentence before it along."""
+from llmops_sidecars.guard.rules.scan import ESCAPES, LETTERS, ends_word, starts_word
 
 EMAIL = (
     rf"[0-9_{LETTERS}](?:[0-9_.%+'&\-{LETTERS}]*[0-9_+\-{LETTERS}])?"
@@ -16,6 +13,13 @@ EMAIL = (
 
 DOTTED = r"\d+\.\d+\.\d+\.\d+"
 IP = rf"{DOTTED}|[0-9A-Fa-f]{{0,4}}:[0-9A-Fa-f]{{0,4}}:(?:[0-9A-Fa-f:]*:{DOTTED}|[0-9A-Fa-f:]*)"
+
+MAC = r"[0-9A-Fa-f]{2}(?:[:\-][0-9A-Fa-f]{2}){5,}|\b[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\b"
+"""The whole chain of groups: the fingerprint of a key is a longer one."""
+
+MAC_SIGNS = str.maketrans("", "", ":-.")
+MAC_DIGITS = frozenset((12, 16))
+"""IEEE 802: EUI-48 and EUI-64."""
 
 LEAST_GROUPS = 3
 """Of an IPv6 address that begins with a short group: `1::2` is rather a slice in a program."""
@@ -42,6 +46,15 @@ def ips(text: str, start: int, end: int) -> list[tuple[int, int]]:
     except ValueError:
         return []
     return [(start, end)] if address.version == 4 or _is_specific(said) else []  # noqa: PLR2004 - IPv4
+
+
+def macs(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """A chain of the right length, with one kind of sign between its groups, that is somebody's."""
+    said = text[start:end]
+    digits = said.translate(MAC_SIGNS)
+    told = len(set(digits)) > 1 and (not digits.isdigit() or ":" in said)
+    whole = len(digits) in MAC_DIGITS and len(set(said) & set(":-.")) == 1
+    return [(start, end)] if told and whole and starts_word(text, start) and ends_word(text, end) else []
 
 
 def _goes_on(text: str, start: int, end: int) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from llmops_sidecars.guard.rules.groups import Group, groups_of
-from llmops_sidecars.guard.rules.scan import ends_word, starts_word
+from itertools import pairwise
 
-CARD = r"\d(?:[ \-]?\d){12,}"
-"""A whole run of digits in groups: the card may be anywhere in it."""
+from llmops_sidecars.guard.rules.pii.checksums import luhn, mod_97
+from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
+from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
 CARD_DIGITS = range(13, 20)
 """ISO/IEC 7812-1 allows up to 19; no issuer uses fewer than 13."""
@@ -47,7 +47,7 @@ IBAN_LENGTHS = {
 
 
 def cards(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """The card numbers in a run of digit groups."""
+    """The card numbers in a run of digit groups: a card may be anywhere in it."""
     groups, found, index = groups_of(text, start, end), [], 0
     while index < len(groups):
         length = _card_groups(groups, index)
@@ -63,7 +63,7 @@ def ibans(text: str, start: int, _end: int) -> list[tuple[int, int]]:
     if length is None or not starts_word(text, start):
         return []
     number, last = _characters(text, start, length)
-    if len(number) < length or not ends_word(text, last) or _mod_97(number) != 1:
+    if len(number) < length or not ends_word(text, last) or mod_97(number[4:] + number[:4]) != 1:
         return []
     return [(start, last)]
 
@@ -78,19 +78,22 @@ def _card_groups(groups: list[Group], index: int) -> int:
     sizes = tuple(len(group.digits) for group in taken)
     for layout in CARD_LAYOUTS:
         count = len(layout)
-        if sizes[:count] == layout and _is_card("".join(group.digits for group in taken[:count])):
+        if (
+            sizes[:count] == layout
+            and _is_tied(taken[:count])
+            and _is_card("".join(one.digits for one in taken[:count]))
+        ):
             return count
     return 0
 
 
+def _is_tied(groups: list[Group]) -> bool:
+    """Whether one character stands between each two."""
+    return all(second.start - first.end == 1 for first, second in pairwise(groups))
+
+
 def _is_card(digits: str) -> bool:
-    return digits[0] in FIRST_DIGITS and len(set(digits)) > 1 and _luhn(digits)
-
-
-def _luhn(digits: str) -> bool:
-    """ISO/IEC 7812-1, annex B."""
-    doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
-    return (doubled + sum(int(digit) for digit in digits[::-2])) % 10 == 0
+    return digits[0] in FIRST_DIGITS and len(set(digits)) > 1 and luhn(digits)
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
@@ -111,8 +114,3 @@ def _characters(text: str, start: int, length: int) -> tuple[str, int]:
         taken.append(text[place])
         place += 1
     return "".join(taken).upper(), place
-
-
-def _mod_97(number: str) -> int:
-    """ISO 7064, MOD 97-10, with letters as 10 to 35."""
-    return int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97

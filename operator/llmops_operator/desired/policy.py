@@ -1,0 +1,104 @@
+"""What a guard policy makes of a pod and of its sidecars' configuration.
+
+Lists of phrases stand beside the contract, in the same ConfigMap and each in a file named by its digest, so that a
+change of a list reaches running pods like any other change. The key for hashes is mounted into the guard alone; a
+Secret that does not exist is an empty directory: the guard says what is missing. The operator reads no Secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmops_operator.api import GuardPolicySpec
+from llmops_operator.api.guardpolicy import PolicyRule
+from llmops_operator.api.matching import Phrases, Pii
+from llmops_operator.api.units import to_seconds
+from llmops_operator.desired import paths, revision
+from llmops_operator.desired.digest import digest
+from llmops_operator.desired.facts import ListKey, Policy
+from llmops_sidecars import contract
+
+Document = dict[str, Any]
+
+HASH_KEY = "hash-key"
+OWNER_AND_GROUP = 0o440
+"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""
+
+
+def settings(policy: Policy) -> contract.Policy:
+    """The policy as the guard reads it."""
+    spec: GuardPolicySpec = policy.spec
+    return contract.Policy(
+        name=policy.name,
+        version=revision.policy_version(policy),
+        on_error=contract.OnError(spec.on_error),
+        input=tuple(_rule(rule, policy) for rule in spec.input),
+        output=tuple(_rule(rule, policy) for rule in spec.output),
+        stream=contract.StreamWindow(
+            hold_back_characters=spec.stream.hold_back_characters,
+            hold_back_seconds=to_seconds(spec.stream.hold_back_time),
+        ),
+        **({"hash_key_file": paths.HASH_KEY_FILE} if spec.hash_key_secret_ref else {}),
+    )
+
+
+def lists_of(spec: GuardPolicySpec) -> tuple[ListKey, ...]:
+    """The ConfigMaps, and the keys in them, that hold phrases."""
+    references = (rule.phrases.config_map_ref for rule in (*spec.input, *spec.output) if rule.phrases)
+    return tuple(dict.fromkeys((one.name, one.key) for one in references if one is not None))
+
+
+def files(policy: Policy | None) -> dict[str, str]:
+    """The lists of phrases, by the names of their files."""
+    return {_file(text): text for text in policy.lists.values()} if policy else {}
+
+
+def volumes(policy: Policy | None) -> list[Document]:
+    """The key for hashes."""
+    key = policy.spec.hash_key_secret_ref if policy else None
+    if key is None:
+        return []
+    items = [{"key": key.key, "path": paths.HASH_KEY}]
+    source = {"secretName": key.name, "items": items, "defaultMode": OWNER_AND_GROUP, "optional": True}
+    return [{"name": HASH_KEY, "secret": source}]
+
+
+def mounts(policy: Policy | None) -> list[Document]:
+    """Its directory, for the guard."""
+    if policy is None or policy.spec.hash_key_secret_ref is None:
+        return []
+    return [{"name": HASH_KEY, "mountPath": paths.HASH_KEY_DIRECTORY, "readOnly": True}]
+
+
+def _file(text: str) -> str:
+    return f"phrases-{digest(text)}.txt"
+
+
+def _rule(rule: PolicyRule, policy: Policy) -> contract.Rule:
+    if rule.pii is not None:
+        return _pii(rule.pii)
+    if rule.secrets is not None:
+        return contract.SecretsRule(contract.Action(rule.secrets.action))
+    if rule.phrases is not None:
+        return _phrases(rule.phrases, policy)
+    return contract.PatternsRule(
+        tuple(contract.Pattern(one.name, one.expression, contract.Action(one.action)) for one in rule.patterns or ())
+    )
+
+
+def _pii(rule: Pii) -> contract.PiiRule:
+    return contract.PiiRule(
+        tuple(rule.entities), contract.Action(rule.action), unmask=rule.unmask, countries=tuple(rule.countries)
+    )
+
+
+def _phrases(rule: Phrases, policy: Policy) -> contract.PhrasesRule:
+    reference = rule.config_map_ref
+    file = f"{paths.CONTRACT_DIRECTORY}/{_file(policy.lists[reference.name, reference.key])}" if reference else None
+    return contract.PhrasesRule(
+        rule.name,
+        tuple(rule.inline or ()),
+        file,
+        whole_words=rule.whole_words,
+        action=contract.Action(rule.action),
+    )

@@ -1,0 +1,145 @@
+"""National ids in a text: numbers by layout and check, ids with letters by pattern and check, some beside words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from llmops_sidecars.contract import Country
+from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.national import europe, lettered, world
+from llmops_sidecars.guard.rules.pii.national.model import Lettered, Numeric, Valid
+from llmops_sidecars.guard.rules.pii.words import is_beside, words_of
+from llmops_sidecars.guard.rules.scan import ends_word, options, starts_word
+
+Check = Callable[[str, int, int], list[tuple[int, int]]]
+
+NUMERIC: tuple[Numeric, ...] = (*europe.IDS, *world.IDS)
+LETTERED: tuple[Lettered, ...] = lettered.IDS
+
+MOST_GROUPS = 7
+MOST_BEFORE = 8
+"""Characters of what an id may have before its pattern."""
+
+SHAPE = str.maketrans("012345678", "9" * 9)
+SEPARATORS = str.maketrans("", "", " .-/+()")
+
+ANY_COUNTRY = (
+    "national id",
+    "national identity",
+    "national identification",
+    "identity number",
+    "identity card number",
+    "personal identification number",
+    "tax number",
+    "taxpayer number",
+    "tax id",
+)
+"""Words for ids of any country."""
+
+
+def numbers(countries: Collection[Country]) -> Check:
+    """The check that tells which places in a run of digits are ids of these countries; of all, when there are none."""
+    return _numbers([one for one in NUMERIC if not countries or one.country in countries])
+
+
+def letters(countries: Collection[Country]) -> dict[str, tuple[str, Check]]:
+    """Ids with letters, by a name: a pattern, and the check that tells which places in a match are ids."""
+    chosen = {f"id of {one.country} {place}": one for place, one in enumerate(LETTERED)}
+    return {
+        name: (one.pattern, _letters(one)) for name, one in chosen.items() if not countries or one.country in countries
+    }
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """Which ids a layout may be, each with the words that it needs; and the sizes of any layout's first two groups."""
+
+    ids: Mapping[str, list[tuple[Valid, Any]]]
+    beginnings: frozenset[tuple[int, int]]
+
+
+def _layouts(ids: list[Numeric]) -> Layouts:
+    found: dict[str, list[tuple[Valid, Any]]] = {}
+    for one in ids:
+        words = words_of((*one.words, *ANY_COUNTRY)) if one.beside else None
+        told = (*((layout, None) for layout in one.alone), *((layout, words) for layout in one.beside))
+        for layout, needed in told:
+            found.setdefault(layout, []).append((one.valid, needed))
+    return Layouts(found, frozenset(_sizes(groups_of(layout, 0, len(layout))) for layout in found))
+
+
+def _sizes(groups: list[Group]) -> tuple[int, int]:
+    return len(groups[0].digits), len(groups[1].digits) if len(groups) > 1 else 0
+
+
+def _numbers(ids: list[Numeric]) -> Check:
+    """The check of a run of digits: every few groups of it by their layout."""
+    layouts = _layouts(ids)
+
+    def check(text: str, start: int, end: int) -> list[tuple[int, int]]:
+        groups, found, index = groups_of(text, start, end), [], 0
+        while index < len(groups):
+            count = _longest(text, groups[index : index + MOST_GROUPS], layouts)
+            if count:
+                found.append((groups[index].start, groups[index + count - 1].end))
+            index += count or 1
+        return found
+
+    return check
+
+
+def _longest(text: str, groups: list[Group], layouts: Layouts) -> int:
+    """How many of these groups are an id; 0 for none."""
+    first, second = _sizes(groups)
+    if (first, second) not in layouts.beginnings and (first, 0) not in layouts.beginnings:
+        return 0
+    start = groups[0].start
+    for count in range(len(groups), 0, -1):
+        end = groups[count - 1].end
+        known = layouts.ids.get(text[start:end].translate(SHAPE))
+        if known is not None and _stands_apart(text, start, end):
+            digits = "".join(group.digits for group in groups[:count])
+            if any(_counts(text, start, end, words) for valid, words in known if valid(digits)):
+                return count
+    return 0
+
+
+def _counts(text: str, start: int, end: int, words: Any) -> bool:
+    return _is_alone(text, start, end) if words is None else is_beside(text, start, words)
+
+
+def _letters(one: Lettered) -> Check:
+    words = words_of((*one.words, *ANY_COUNTRY)) if one.words else None
+    before = re2.compile(f"{one.before}$", options())
+
+    def check(text: str, start: int, end: int) -> list[tuple[int, int]]:
+        led = before.search(text[max(start - MOST_BEFORE, 0) : start])
+        if led is None:
+            return []
+        start -= len(led.group())
+        said = text[start:end]
+        number = said.upper() if one.country is Country.FI else said.upper().translate(SEPARATORS)
+        if not (said.isascii() and _stands_apart(text, start, end) and one.valid(number)):
+            return []
+        return [(start, end)] if words is None or is_beside(text, start, words) else []
+
+    return check
+
+
+def _stands_apart(text: str, start: int, end: int) -> bool:
+    """Whether no letter, and no sign that ties it to more digits, stands on either side."""
+    before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+    tied = (before[1:] in "-./+" and before[:1].isdigit()) or (after[:1] in "-./+" and after[1:].isdigit())
+    return not tied and starts_word(text, start) and ends_word(text, end)
+
+
+def _is_alone(text: str, start: int, end: int) -> bool:
+    """Whether an id that spaces divide is not a part of a longer row of groups."""
+    if " " not in text[start:end]:
+        return True
+    before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+    return not (before[1:] == " " and before[0].isdigit()) and not (after[:1] == " " and after[1:].isdigit())

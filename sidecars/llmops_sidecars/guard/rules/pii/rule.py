@@ -1,0 +1,133 @@
+"""The rule: candidates of all kinds in one pass, each looked at by its check, and the label that its action gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import re2
+
+from llmops_sidecars.contract import Action, Country, PiiEntity, PiiRule
+from llmops_sidecars.guard.rules.finding import Check, Finding, Tail
+from llmops_sidecars.guard.rules.pii import accounts, ages, crypto, dates, internet, national, phones, postal
+from llmops_sidecars.guard.rules.pii.generalise import generalised
+from llmops_sidecars.guard.rules.pii.groups import RUN
+from llmops_sidecars.guard.rules.scan import PatternSet, options
+
+RULE = "pii"
+
+LABELS = {
+    PiiEntity.EMAIL: "[EMAIL]",
+    PiiEntity.PHONE: "[PHONE]",
+    PiiEntity.CREDIT_CARD: "[CREDIT_CARD]",
+    PiiEntity.IBAN: "[IBAN]",
+    PiiEntity.NATIONAL_ID: "[NATIONAL_ID]",
+    PiiEntity.IP_ADDRESS: "[IP_ADDRESS]",
+    PiiEntity.MAC_ADDRESS: "[MAC_ADDRESS]",
+    PiiEntity.CRYPTO_ADDRESS: "[CRYPTO_ADDRESS]",
+    PiiEntity.DATE_OF_BIRTH: "[DATE_OF_BIRTH]",
+    PiiEntity.POSTAL_ADDRESS: "[ADDRESS]",
+    PiiEntity.AGE: "[AGE]",
+}
+
+CONTEXT = 96
+"""Characters before new text: a word of birth, its reach, and the beginning of a number behind it."""
+
+COSTLY = {"crypto": 64}
+"""How many candidates of a name are checked in one text; what is more counts unchecked, so that checks stay cheap."""
+
+YEARS = re2.compile(r"(?:19|20)\d\d-(?:(?:19|20)\d\d|[01]\d-[0-3]\d)", options())
+LONGEST_YEARS = 10
+"""Characters of two years or of a date, which are the most usual runs of digits and no number of anybody's."""
+
+WORDY = frozenset((PiiEntity.EMAIL, PiiEntity.DATE_OF_BIRTH, PiiEntity.POSTAL_ADDRESS, PiiEntity.AGE))
+"""Kinds that letters are a part of: their patterns are in step with words, the others' with digits."""
+
+TAILS = {
+    PiiEntity.DATE_OF_BIRTH: dates.tail,
+    PiiEntity.POSTAL_ADDRESS: postal.tail,
+    PiiEntity.AGE: ages.tail,
+}
+"""Where one of a kind that has words in it may begin, at the end of a text."""
+
+
+Places = Callable[[str, int, int], list[tuple[int, int]]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may be of some kinds: a pattern, and for each kind the check that tells which places in a match are."""
+
+    pattern: str
+    checks: Mapping[PiiEntity, Places]
+
+
+def make(rule: PiiRule) -> Check:
+    """The rule for the entities that it names."""
+    candidates, patterns = _prepared(frozenset(rule.entities), frozenset(rule.countries))
+
+    def find(text: str) -> list[Finding]:
+        found, seen = [], Counter[str]()
+        for name, start, end in patterns.places(text):
+            if end - start <= LONGEST_YEARS and YEARS.fullmatch(text[start:end]):
+                continue
+            seen[name] += 1
+            unchecked = seen[name] > COSTLY.get(name, len(text))
+            for entity, check in candidates[name].checks.items():
+                for first, last in [(start, end)] if unchecked else check(text, start, end):
+                    label = _label(rule, entity, text[first:last])
+                    found.append(Finding(first, last, RULE, entity.value, label, rule.action, rule.unmask))
+        return found
+
+    return Check(RULE, find, context=CONTEXT, tail=_tail(rule))
+
+
+@lru_cache(maxsize=16)
+def _prepared(
+    entities: frozenset[PiiEntity], countries: frozenset[Country]
+) -> tuple[Mapping[str, Candidate], PatternSet]:
+    """What does not depend on the action, kept: to compile the patterns takes a twentieth of a second."""
+    chosen = {name: _narrowed(one, entities) for name, one in _candidates(countries).items()}
+    candidates = {name: one for name, one in chosen.items() if one.checks}
+    apart = [name for name, one in candidates.items() if one.checks.keys() <= WORDY]
+    return candidates, PatternSet({name: one.pattern for name, one in candidates.items()}, apart=apart)
+
+
+def _narrowed(candidate: Candidate, entities: frozenset[PiiEntity]) -> Candidate:
+    checks = {entity: check for entity, check in candidate.checks.items() if entity in entities}
+    return Candidate(candidate.pattern, checks)
+
+
+def _candidates(countries: Collection[Country]) -> dict[str, Candidate]:
+    """All there are, by a name."""
+    numbers: dict[PiiEntity, Places] = {
+        PiiEntity.PHONE: partial(phones.phones, countries=countries),
+        PiiEntity.CREDIT_CARD: accounts.cards,
+        PiiEntity.NATIONAL_ID: national.numbers(countries),
+    }
+    ids = national.letters(countries)
+    return {
+        "numbers": Candidate(RUN, numbers),
+        "e-mail": Candidate(internet.EMAIL, {PiiEntity.EMAIL: internet.emails}),
+        "account": Candidate(accounts.IBAN, {PiiEntity.IBAN: accounts.ibans}),
+        "ip": Candidate(internet.IP, {PiiEntity.IP_ADDRESS: internet.ips}),
+        "mac": Candidate(internet.MAC, {PiiEntity.MAC_ADDRESS: internet.macs}),
+        "crypto": Candidate(crypto.ADDRESS, {PiiEntity.CRYPTO_ADDRESS: crypto.crypto_addresses}),
+        "birth": Candidate(dates.BIRTH, {PiiEntity.DATE_OF_BIRTH: dates.births}),
+        "age": Candidate(ages.AGE, {PiiEntity.AGE: ages.ages}),
+        **{name: Candidate(one, {PiiEntity.POSTAL_ADDRESS: postal.addresses}) for name, one in postal.PATTERNS.items()},
+        **{name: Candidate(pattern, {PiiEntity.NATIONAL_ID: check}) for name, (pattern, check) in ids.items()},
+    }
+
+
+def _label(rule: PiiRule, entity: PiiEntity, said: str) -> str:
+    if rule.action is not Action.GENERALISE:
+        return LABELS[entity]
+    return generalised(entity, said) or LABELS[entity]
+
+
+def _tail(rule: PiiRule) -> Tail | None:
+    tails = [tail for entity, tail in TAILS.items() if entity in rule.entities]
+    return (lambda text: min(tail(text) for tail in tails)) if tails else None
