@@ -12,11 +12,13 @@ from llmops_sidecars.contract import (
     Engine,
     Pattern,
     PatternsRule,
+    PhrasesRule,
     Policy,
     Rule,
 )
 
 ARGUMENTS: Mapping[type, Mapping[str, Any]] = {
+    PhrasesRule: {"phrases": tuple(f"code name number {number}" for number in range(1000))},
     PatternsRule: {"patterns": (Pattern("project", r"(?i)project\s+x"), Pattern("ticket", r"\bTK-\d{6}\b"))},
 }
 """What rules are given that have no useful default; all others are taken as they come."""
