@@ -25,6 +25,9 @@ from llmops_sidecars.proxy.asgi import Headers, Scope, header
 THREAD_BYTES = 64 * 1024
 """Requests from this size on are checked in a thread: they would keep the others waiting for milliseconds."""
 
+THREAD_SCHEMA_BYTES = 8 * 1024
+"""The same for those with schemas, which have many small texts."""
+
 LEAST_TOP_P = 1e-6
 """Stands for 0, which the API allows and engines do not: only the likeliest token."""
 
@@ -47,7 +50,7 @@ class Preparation:
 
     async def of(self, call: Call, served: Served, incoming: Incoming) -> list[Forwarded]:
         """All of a call's requests, checked before the first of them is answered; raises ApiError."""
-        record, large = incoming.record, len(incoming.body) >= THREAD_BYTES
+        record, large = incoming.record, _is_large(incoming.body, call.requests[0])
         bodies = []
         for request in call.requests:
             check = partial(self._checked, request, served, record)
@@ -75,6 +78,10 @@ class Preparation:
             seconds = self._clock() - rendered
             record.check_seconds += seconds
             self._metrics.check.labels(record.revision).observe(seconds)
+
+
+def _is_large(body: bytes, request: ChatRequest) -> bool:
+    return len(body) >= (THREAD_SCHEMA_BYTES if request.tools or request.response_format else THREAD_BYTES)
 
 
 def _internal(request: ChatRequest) -> ChatRequest:

@@ -16,7 +16,7 @@ from llmops_sidecars.openai.chat import (
     ToolChoice,
     decode_shape,
 )
-from llmops_sidecars.openai.decoding import missing_field, require_shallow
+from llmops_sidecars.openai.decoding import missing_field, require_bounded
 from llmops_sidecars.openai.errors import invalid_request, unsupported
 from llmops_sidecars.openai.schemas import MOST_PARTS, Schema, SchemaError
 from llmops_sidecars.openai.terms import Terms
@@ -57,7 +57,7 @@ def require_sense(request: ChatRequest) -> None:
     for index, tool in enumerate(request.tools or ()):
         function_of(tool, f"tools[{index}]")
     for field in ("tools", "response_format"):
-        require_shallow(field, getattr(request, field))
+        require_bounded(field, getattr(request, field))
 
 
 def terms_of(request: ChatRequest) -> Terms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +11,9 @@ from llmops_sidecars.openai.errors import ApiError, invalid_json, invalid_reques
 
 MAX_DEPTH = 32
 """Levels of objects and arrays inside a free-form field."""
+
+MAX_NODES = 10_000
+"""Values inside a free-form field: each of their texts is looked at by every rule."""
 
 T = TypeVar("T")
 
@@ -49,22 +53,22 @@ def missing_field(path: str) -> ApiError:
     return invalid_request(f"{path}: this field is required.", path, "missing_field")
 
 
-def require_shallow(field: str, value: Any) -> None:
-    """Refuse what is nested too deeply; raises ApiError."""
-    if value is not None and _depth_exceeds(msgspec.to_builtins(value), MAX_DEPTH):
-        raise invalid_request(f"{field}: nested more than {MAX_DEPTH} levels deep.", field)
-
-
-def _depth_exceeds(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
+def require_bounded(field: str, value: Any) -> None:
+    """Refuse what is nested too deeply, or has too many values; raises ApiError."""
+    if value is None:
+        return
+    level, nodes = [msgspec.to_builtins(value)], 0
+    for _ in range(MAX_DEPTH + 1):
+        nodes += len(level)
+        if nodes > MAX_NODES:
+            raise invalid_request(f"{field}: more than {MAX_NODES} values.", field)
         level = [child for parent in level for child in _children(parent)]
         if not level:
-            return False
-    return True
+            return
+    raise invalid_request(f"{field}: nested more than {MAX_DEPTH} levels deep.", field)
 
 
-def _children(value: Any) -> list[Any]:
+def _children(value: Any) -> Collection[Any]:
     if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list | tuple) else []
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()

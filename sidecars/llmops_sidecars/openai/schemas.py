@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 import jsonschema_rs
 import msgspec
 
-MOST_PARTS = 2000
+MOST_PARTS = 1000
 """Schemas inside a schema, and values in their lists."""
 
 MOST_PATTERNS = 100
+MOST_PATTERN_CHARACTERS = 1024
 MOST_PATTERN_BYTES = 256 * 1024
 """What a pattern may take when it has been made for use."""
 
@@ -154,15 +155,23 @@ class _Graph:
                 raise SchemaError(f"{min(refused)} is not supported")
             values = document.get("enum")
             part.weight += len(values) if isinstance(values, list) else 0
-            patterns = document.get("patternProperties")
-            self._patterns += ("pattern" in document) + (len(patterns) if isinstance(patterns, dict) else 0)
+            self._count_patterns(document)
         self.parts += part.weight
         if self.parts > MOST_PARTS:
             raise SchemaError(f"it has more than {MOST_PARTS} parts")
-        if self._patterns > MOST_PATTERNS:
-            raise SchemaError(f"it has more than {MOST_PATTERNS} patterns")
         self._known[id(document)] = part
         return part
+
+    def _count_patterns(self, document: Mapping[str, Any]) -> None:
+        patterns = [
+            *_mapped(document.get("patternProperties")),
+            *([document["pattern"]] if "pattern" in document else ()),
+        ]
+        self._patterns += len(patterns)
+        if self._patterns > MOST_PATTERNS:
+            raise SchemaError(f"it has more than {MOST_PATTERNS} patterns")
+        if any(isinstance(one, str) and len(one) > MOST_PATTERN_CHARACTERS for one in patterns):
+            raise SchemaError(f"it has a pattern of more than {MOST_PATTERN_CHARACTERS} characters")
 
     def _resolved(self, reference: str) -> Any:
         """What a reference to this same document means; raises SchemaError."""

@@ -342,7 +342,7 @@ BAD: dict[str, tuple[object, str, str | None]] = {
     ),
     "part no object": (asked([{"role": "user", "content": ["x"]}]), "invalid_value", "input[0].content[0]"),
     "content a number": (asked([{"role": "user", "content": 1}]), "invalid_value", "input[0].content"),
-    "deep input": (asked([{"role": "user", "content": DEEP}]), "invalid_value", "input"),
+    "deep input": (asked([{"role": "user", "content": DEEP}]), "invalid_value", "input[0].content[0]"),
     "variable an image": (
         asked(prompt={"id": "support", "variables": {"question": {"type": "input_image"}}}),
         "unsupported_parameter",

@@ -85,6 +85,7 @@ UNUSABLE = {
     "doubling": (doubling(30), "too often"),
     "unknown type": ({"type": "text"}, "no valid JSON schema"),
     "backtracking pattern": ({"pattern": "(?=x)y"}, "no valid JSON schema"),
+    "long pattern": ({"patternProperties": {"a" * 1025: {}}}, "characters"),
     "large pattern": ({"pattern": "((a{1000}){1000}){1000}"}, "no valid JSON schema"),
     "many patterns": ({"allOf": [{"pattern": str(number)} for number in range(101)]}, "patterns"),
     "many parts": ({"allOf": [{"type": "null"} for _ in range(MOST_PARTS)]}, "parts"),
@@ -119,9 +120,9 @@ def test_a_schema_that_multiplies_with_depth_is_held_only_against_what_is_shallo
 
 
 def test_a_wide_value_under_a_costly_schema_is_too_large() -> None:
-    schema = Schema({"items": {"enum": [[number] for number in range(1500)]}})
-    assert schema.mismatch([[1499]] * 100) is None
-    assert schema.mismatch([[1499]] * 1000) == "it is too large to be held against this schema"
+    schema = Schema({"items": {"enum": [[number] for number in range(900)]}})
+    assert schema.mismatch([[899]] * 100) is None
+    assert schema.mismatch([[899]] * 1000) == "it is too large to be held against this schema"
 
 
 def test_a_deep_value_is_refused() -> None:
@@ -145,7 +146,7 @@ def test_a_schema_that_was_made_is_found_again_and_the_oldest_is_forgotten() -> 
 
 
 def test_all_allowed_parts_are_made_soon() -> None:
-    properties = {f"p{number}": {"type": "object", "properties": {"x": {"type": "string"}}} for number in range(900)}
+    properties = {f"p{number}": {"type": "object", "properties": {"x": {"type": "string"}}} for number in range(450)}
     started = time.process_time()
     assert Schema({"properties": properties}).mismatch({"p0": {"x": 1}}) is not None
     assert time.process_time() - started < 0.5

@@ -133,7 +133,7 @@ BAD = {
     "too much together": (
         {
             "tools": [
-                tool(f"f{n}", parameters={"enum": list(range(n * 100, n * 100 + 300))}, strict=True) for n in range(8)
+                tool(f"f{n}", parameters={"enum": list(range(n * 100, n * 100 + 150))}, strict=True) for n in range(8)
             ]
         },
         "tools[6].function.parameters",

@@ -30,7 +30,7 @@ from llmops_sidecars.openai.chat import (
     ToolChoice,
     Verbosity,
 )
-from llmops_sidecars.openai.decoding import decode_with, missing_field, named, require_shallow
+from llmops_sidecars.openai.decoding import decode_with, missing_field, named, require_bounded
 from llmops_sidecars.openai.errors import invalid_request, unsupported
 
 MAX_METADATA = 16
@@ -181,8 +181,8 @@ def decode_responses_request(body: bytes) -> ResponsesRequest:
             raise unsupported(field, what)
     if request.truncation == "auto":
         raise unsupported("truncation", "truncation: dropping parts of an input that is too long")
-    for name in ("tools", "text", "prompt", "input"):
-        require_shallow(name, getattr(request, name))
+    for name in ("tools", "text", "prompt"):
+        require_bounded(name, getattr(request, name))
     return request
 
 
