@@ -28,6 +28,8 @@ class GuardedAnswer:
     @property
     def due(self) -> float | None:
         """When `tick` has something to do."""
+        if len(self._open) == 1:
+            return self._open[0].due
         dues = (choice.due for choice in self._open)
         return min((due for due in dues if due is not None), default=None)
 
@@ -44,6 +46,8 @@ class GuardedAnswer:
     @property
     def over(self) -> bool:
         """Whether nothing that comes could leave any more: every choice still open was blocked."""
+        if len(self._open) == 1:
+            return self._open[0].blocked_by is not None
         return all(choice.blocked_by is not None for choice in self._open)
 
     def push(self, chunk: Chunk, now: float) -> list[ChunkChoice]:
@@ -54,8 +58,10 @@ class GuardedAnswer:
             if not 0 <= given.index < len(self._choices):
                 raise engine_failed("The model's answer has an event of unknown shape.")
             choice = self._choices[given.index]
+            if choice not in self._open:
+                continue
             leaving += choice.push(given, now)
-            if choice.finish_reason is not None and len(self._open) > 1 and choice in self._open:
+            if choice.finish_reason is not None and len(self._open) > 1:
                 self._open.remove(choice)
                 leaving += choice.end()
         return leaving

@@ -42,6 +42,8 @@ class GuardedChoice:
     @property
     def due(self) -> float | None:
         """When `tick` has something to do."""
+        if self._refusal is None and not self._calls:
+            return None if self._content is None else self._content.due
         texts = (self._content, self._refusal, *(call.arguments for call in self._calls.values()))
         dues = (text.due for text in texts if text is not None)
         return min((due for due in dues if due is not None), default=None)

@@ -109,6 +109,12 @@ async def test_a_choice_that_has_ended_says_so_while_others_go_on(tmp_path: Path
     assert b"longer" in received
 
 
+async def test_what_comes_for_a_choice_after_its_end_is_dropped(tmp_path: Path) -> None:
+    script = [choice(1, "short", "stop"), choice(1, " and more"), choice(0, "a", "stop"), END]
+    answer = await guarded(tmp_path, FakeCache(script)).ask(question(n=2))
+    assert texts(answer, stream=False) == {0: ("a", "stop"), 1: ("short", "stop")}
+
+
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("index", [-1, 2])
 async def test_a_choice_that_nobody_asked_for_fails_the_answer(tmp_path: Path, index: int, *, stream: bool) -> None:
