@@ -24,7 +24,7 @@ from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.openai.chat import ChatRequest, Message
 from llmops_sidecars.openai.embeddings import (
     EmbeddingsRequest,
-    EmbeddingsResponse,
+    PassedEmbeddings,
     decode_embeddings_request,
     decode_embeddings_response,
     encode_embeddings,
@@ -76,7 +76,7 @@ class EmbeddingWork:
             record.check_seconds = self._clock() - started
             self._metrics.check.labels(record.revision).observe(record.check_seconds)
 
-    async def _answer(self, incoming: Incoming, served: Served, body: bytes, inputs: int) -> EmbeddingsResponse:
+    async def _answer(self, incoming: Incoming, served: Served, body: bytes, inputs: int) -> PassedEmbeddings:
         record, limits, sent = incoming.record, incoming.serving.contract.limits, self._clock()
         headers = internal_headers(incoming.scope, served, record, record.generation)
         async with opened(self._downstream, PATH, headers, body, limits) as response:
@@ -93,7 +93,7 @@ def _decoded(body: bytes) -> EmbeddingsRequest:
     return request
 
 
-async def _read(response: DownstreamResponse, inputs: int) -> EmbeddingsResponse:
+async def _read(response: DownstreamResponse, inputs: int) -> PassedEmbeddings:
     """The answer; one that is of unknown shape, or lacks a vector, is none."""
     answer = decode_embeddings_response(await read_response(response, MOST_ANSWER_BYTES))
     if [one.index for one in answer.data] != list(range(inputs)):

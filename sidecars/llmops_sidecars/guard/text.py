@@ -44,16 +44,21 @@ class Judging:
     errors: Counter[str] = field(default_factory=Counter)
     collected: int = 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether texts leave when they are whole, because a rule or the client wants them so; else as they come."""
+        return not self.streams or self.rules.whole
+
     def window(self) -> Window | WholeText:
-        """The window of a new text: texts leave as they come, unless a rule or the client wants them whole."""
-        held = not self.streams or self.rules.whole
-        return WholeText(self.rules) if held else Window(self.rules, self.bounds)
+        """The window of a new text."""
+        return WholeText(self.rules) if self.whole else Window(self.rules, self.bounds)
 
     def require_room(self, characters: int) -> None:
         """Bound what is collected; raises ApiError."""
         self.collected += characters
-        if not self.streams and self.collected > MOST_CHARACTERS:
-            raise engine_failed("The model's answer is too long to be sent in one piece; stream it.")
+        if self.collected > MOST_CHARACTERS and self.whole:
+            advice = "checked in one piece." if self.streams else "sent in one piece; stream it."
+            raise engine_failed(f"The model's answer is too long to be {advice}")
 
     def account(self, release: Release) -> None:
         """Count what was found."""

@@ -62,9 +62,27 @@ class EmbeddingsResponse(Struct, frozen=True):
     object: Literal["list"] = "list"
 
 
+class PassedEmbedding(Struct, frozen=True):
+    """The vector of one input as it came: millions of numbers need not be made to be passed on."""
+
+    embedding: msgspec.Raw
+    index: int
+    object: Literal["embedding"] = "embedding"
+
+
+class PassedEmbeddings(Struct, frozen=True):
+    """An answer whose vectors are passed on as they came."""
+
+    data: tuple[PassedEmbedding, ...]
+    model: str
+    usage: EmbeddingsUsage = EmbeddingsUsage()
+    object: Literal["list"] = "list"
+
+
 _DECODER = msgspec.json.Decoder(EmbeddingsRequest)
-_ANSWER_DECODER = msgspec.json.Decoder(EmbeddingsResponse)
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_ANSWER_DECODER = msgspec.json.Decoder(PassedEmbeddings)
+_VECTOR = re.compile(rb'\[[0-9eE+\-., ]*\]|"[A-Za-z0-9+/]*={0,2}"')
+"""Numbers, or base64: nothing that says anything."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -80,18 +98,18 @@ def decode_embeddings_request(body: bytes) -> EmbeddingsRequest:
     return request
 
 
-def decode_embeddings_response(body: bytes) -> EmbeddingsResponse:
+def decode_embeddings_response(body: bytes) -> PassedEmbeddings:
     """Read an answer; raises ApiError (`engine_failed`) for one of another shape."""
     try:
         answer = _ANSWER_DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise engine_failed("The engine's answer is of unknown shape.") from error
-    if any(isinstance(one.embedding, str) and not _BASE64.fullmatch(one.embedding) for one in answer.data):
+    if not all(_VECTOR.fullmatch(one.embedding) for one in answer.data):
         raise engine_failed("The engine's answer is of unknown shape.")
     return answer
 
 
-def encode_embeddings(message: EmbeddingsRequest | EmbeddingsResponse) -> bytes:
+def encode_embeddings(message: EmbeddingsRequest | EmbeddingsResponse | PassedEmbeddings) -> bytes:
     """A request's or an answer's JSON."""
     return _ENCODER.encode(message)
 

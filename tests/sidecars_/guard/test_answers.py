@@ -9,6 +9,7 @@ import pytest
 
 from llmops_sidecars.contract import (
     Contract,
+    JsonSchemaRule,
     Limits,
     Policy,
     StreamWindow,
@@ -260,3 +261,11 @@ async def test_an_endless_answer_is_given_up_when_it_cannot_be_streamed(tmp_path
     answer = await guarded(tmp_path, cache).ask()
     assert (answer.status, answer.error["code"]) == (502, "engine_failed")
     assert "stream it" in answer.error["message"]
+
+
+async def test_an_endless_answer_is_given_up_when_a_rule_wants_to_see_it_whole(tmp_path: Path) -> None:
+    used = contract(policy=Policy(output=(JsonSchemaRule({}),)))
+    cache = FakeCache([WRITER.role(), *[WRITER.text("word " * 50_000)] * 20, asyncio.Event()])
+    answer = await guarded(tmp_path, cache, used).ask(question(stream=True))
+    assert answer.events[-1]["error"]["code"] == "engine_failed"
+    assert "too long to be checked" in answer.events[-1]["error"]["message"]
