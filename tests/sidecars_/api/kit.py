@@ -27,6 +27,7 @@ from llmops_sidecars.contract import (
     StreamWindow,
     encode,
 )
+from llmops_sidecars.engine.app import EngineApp
 from llmops_sidecars.guard.app import GuardApp
 from llmops_sidecars.guard.serving import build
 from llmops_sidecars.openai.answers import ChunkChoice, Delta, FunctionDelta, ToolCallDelta, Usage
@@ -158,9 +159,12 @@ class Service:
 
 
 @contextlib.contextmanager
-def service(folder: Path, used: Contract | None = None, engine: Engine | None = None) -> Iterator[Service]:
-    """Serve, in a thread with an event loop of its own, so that synchronous clients can be served too."""
-    wire, document = engine or Engine(), folder / "contract.json"
+def service(folder: Path, used: Contract | None = None, behind: EngineApp | None = None) -> Iterator[Service]:
+    """Serve, in a thread with an event loop of its own, so that synchronous clients can be served too.
+
+    `behind`: a real engine's application, in the place of the one at the wire.
+    """
+    wire, document = Engine(), folder / "contract.json"
     document.write_bytes(encode(used or contract()))
     started, loop = threading.Event(), asyncio.new_event_loop()
     servers: list[Listener] = []
@@ -169,13 +173,15 @@ def service(folder: Path, used: Contract | None = None, engine: Engine | None = 
         for_cache, for_guard = ContractFile(document, lambda one: one), ContractFile(document, build)
         for_cache.check()
         for_guard.check()
-        guard = GuardApp(for_guard, AppDownstream(CacheApp(AppDownstream(wire), for_cache)))
+        guard = GuardApp(for_guard, AppDownstream(CacheApp(AppDownstream(behind or wire), for_cache)))
         servers.append(listener(guard, host="127.0.0.1"))
         serving = asyncio.ensure_future(servers[0].serve())
         while not (servers[0].started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         started.set()
         await serving
+        if behind is not None:
+            await behind.close()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()
