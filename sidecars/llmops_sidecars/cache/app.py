@@ -22,7 +22,8 @@ from llmops_sidecars.openai.errors import (
 from llmops_sidecars.proxy import asgi, metrics
 from llmops_sidecars.proxy.asgi import ClientDisconnectedError, SlowClientError, StreamSender
 from llmops_sidecars.proxy.contract_file import ContractFile
-from llmops_sidecars.proxy.downstream import Downstream, DownstreamError, read_response
+from llmops_sidecars.proxy.downstream import DownstreamError, read_response
+from llmops_sidecars.proxy.inprocess import AppDownstream
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The guard bounds what clients send; this bounds what a broken one could."""
@@ -41,7 +42,7 @@ class CacheApp:
     """The application. `engine` is what it wraps; `contract_file` is polled by its owner; `clock` is monotonic."""
 
     def __init__(
-        self, engine: Downstream, contract_file: ContractFile[Any], *, clock: Callable[[], float] = time.monotonic
+        self, engine: AppDownstream, contract_file: ContractFile[Any], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine, self._clock = engine, clock
         self._contract_file = contract_file
@@ -82,6 +83,9 @@ class CacheApp:
         if self._contract_file.current is None:
             raise not_ready(self._contract_file.error or "no contract has been read yet")
         request = read_request(self._contract_file.current.contract, scope, body, self._clock())
+        if request.key is None:
+            await self._cache.bypass(request, receive, send)
+            return
         sender = StreamSender(send)
         try:
             await asgi.until_disconnect(receive, self._cache.answer(request, sender))

@@ -1,73 +1,102 @@
-"""Asking the engine: its event stream becomes a flight's chunks or is passed on, all that goes wrong an ApiError."""
+"""Asking the engine, in the same task: its events become a flight's chunks, or go on as they are.
+
+All that goes wrong while a flight is recorded is an ApiError.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import logging
+from typing import NoReturn
 
 from llmops_sidecars.cache.flight import Flight
 from llmops_sidecars.openai.answers import decode_chunk
 from llmops_sidecars.openai.errors import ApiError, decode_error, engine_failed, engine_unavailable
-from llmops_sidecars.openai.events import DONE_DATA, STREAM_HEADERS, EventSplitter, EventTooLargeError
-from llmops_sidecars.proxy.asgi import Headers, StreamSender
-from llmops_sidecars.proxy.downstream import (
-    Downstream,
-    DownstreamCutError,
-    DownstreamResponse,
-    DownstreamUnavailableError,
-    read_response,
-)
+from llmops_sidecars.openai.events import DONE_DATA, EventSplitter, EventTooLargeError
+from llmops_sidecars.proxy.asgi import Headers, Message, Receive, Send
+from llmops_sidecars.proxy.inprocess import AppDownstream
 
 CHAT_PATH = "/v1/chat/completions"
 OK = 200
 MAX_ERROR_BYTES = 64 * 1024
 
+_log = logging.getLogger(__name__)
 
-async def generate(engine: Downstream, headers: Headers, body: bytes, flight: Flight) -> None:
+
+async def generate(engine: AppDownstream, headers: Headers, body: bytes, flight: Flight) -> None:
     """Send the request and record its answer; raises ApiError. Cancelling this cancels the engine's work."""
-    async with _opened(engine, headers, body) as response:
-        flight.engine = response.headers.get("x-llmops-engine", "")
-        await _record(response, flight)
+    recording = _Recording(flight)
+    try:
+        await engine.run(CHAT_PATH, headers, body, _never, recording.send)
+    except Exception:  # noqa: BLE001 - as behind a server: the answer ends, and the log says why
+        _log.exception("the engine's application failed")
+    recording.require_whole()
 
 
 async def pass_through(
-    engine: Downstream, headers: Headers, body: bytes, sender: StreamSender, answer_headers: Headers
+    engine: AppDownstream, headers: Headers, body: bytes, receive: Receive, send: Send, answer_headers: Headers
 ) -> None:
-    """Send the request, and its answer as it is: the engine writes what the guard reads. Raises ApiError."""
-    async with _opened(engine, headers, body) as response:
-        answering = response.headers.get("x-llmops-engine", "")
-        named = ((b"x-llmops-engine", answering.encode()),) if answering else ()
-        await sender.start(OK, (*STREAM_HEADERS, *answer_headers, *named))
-        async for data in response.stream():
-            await sender.write(data)
-    await sender.end()
+    """Send the request, and its answer as it is, whatever it is: the engine writes what the guard reads."""
+
+    async def relay(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *answer_headers]}
+        await send(message)
+
+    await engine.run(CHAT_PATH, headers, body, receive, relay)
 
 
-@asynccontextmanager
-async def _opened(engine: Downstream, headers: Headers, body: bytes) -> AsyncIterator[DownstreamResponse]:
-    try:
-        async with engine.request("POST", CHAT_PATH, headers, body) as response:
-            if response.status != OK:
-                raise await _refusal(response)
-            yield response
-    except DownstreamUnavailableError as error:
-        raise engine_unavailable() from error
-    except (DownstreamCutError, EventTooLargeError) as error:
-        raise engine_failed() from error
+async def _never() -> NoReturn:
+    """A flight has no client of its own that could leave: it is cancelled when all of its listeners have."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
-async def _record(response: DownstreamResponse, flight: Flight) -> None:
-    splitter, done = EventSplitter(), False
-    async for data in response.stream():
-        for event in splitter.feed(data):
-            done = done or event == DONE_DATA
-            if not done:
-                await flight.add(decode_chunk(event))
-    if not done:
-        raise engine_failed("The model's answer ended before it was complete.")
+class _Recording:
+    """What an answer's messages make of a flight; the first thing that goes wrong is kept."""
 
+    def __init__(self, flight: Flight) -> None:
+        self._flight, self._splitter = flight, EventSplitter()
+        self._status, self._headers = 0, dict[bytes, bytes]()
+        self._refusal = bytearray()
+        self._error: ApiError | None = None
+        self._done = False
 
-async def _refusal(response: DownstreamResponse) -> ApiError:
-    retry_after = response.headers.get("retry-after", "")
-    seconds = int(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
-    return decode_error(response.status, await read_response(response, MAX_ERROR_BYTES), retry_after=seconds)
+    async def send(self, message: Message) -> None:
+        """Take a message; never raises, since whoever sends it has done nothing wrong."""
+        if message["type"] == "http.response.start":
+            self._status, self._headers = message["status"], dict(message["headers"])
+            self._flight.engine = self._headers.get(b"x-llmops-engine", b"").decode()
+        elif self._status == OK:
+            await self._record(message.get("body", b""))
+        elif len(self._refusal) <= MAX_ERROR_BYTES:
+            self._refusal += message.get("body", b"")
+
+    def require_whole(self) -> None:
+        """Raises ApiError for what was no whole answer."""
+        if not self._status:
+            raise engine_unavailable()
+        if self._status != OK:
+            raise self._refused()
+        if self._error is not None:
+            raise self._error
+        if not self._done:
+            raise engine_failed("The model's answer ended before it was complete.")
+
+    async def _record(self, data: bytes) -> None:
+        if self._error is not None:
+            return
+        try:
+            for event in self._splitter.feed(data):
+                self._done = self._done or event == DONE_DATA
+                if not self._done:
+                    await self._flight.add(decode_chunk(event))
+        except EventTooLargeError:
+            self._error = engine_failed()
+        except ApiError as error:
+            self._error = error
+
+    def _refused(self) -> ApiError:
+        after = self._headers.get(b"retry-after", b"")
+        seconds = int(after) if after.isdigit() else None
+        return decode_error(self._status, bytes(self._refusal[:MAX_ERROR_BYTES]), retry_after=seconds)

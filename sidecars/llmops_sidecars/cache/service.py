@@ -22,8 +22,8 @@ from llmops_sidecars.cache.request import CacheRequest, store_bytes
 from llmops_sidecars.cache.store import Eviction, Store
 from llmops_sidecars.contract import Contract
 from llmops_sidecars.proxy import metrics
-from llmops_sidecars.proxy.asgi import StreamSender
-from llmops_sidecars.proxy.downstream import Downstream
+from llmops_sidecars.proxy.asgi import Receive, Send, StreamSender
+from llmops_sidecars.proxy.inprocess import AppDownstream
 
 REMEMBERED_REASONS = frozenset({"stop", "length"})
 """How an answer must have ended to be remembered. The limit that "length" speaks of is part of the key."""
@@ -32,7 +32,7 @@ REMEMBERED_REASONS = frozenset({"stop", "length"})
 class Cache:
     """Answers requests from memory, from a generation under way, or by a new one. `clock` is monotonic, in seconds."""
 
-    def __init__(self, engine: Downstream, clock: Callable[[], float]) -> None:
+    def __init__(self, engine: AppDownstream, clock: Callable[[], float]) -> None:
         self._engine, self._clock = engine, clock
         self._metrics = Metrics()
         self._store = Store(clock, self._evicted)
@@ -47,20 +47,21 @@ class Cache:
         self._store.resize(store_bytes(contract))
 
     async def answer(self, request: CacheRequest, sender: StreamSender) -> None:
-        """Answer a request; raises ApiError, after the first event too."""
-        if request.key is None:
-            headers = self._count(request, Outcome.BYPASS)
-            await pass_through(self._engine, request.headers, request.body, sender, headers)
-            return
+        """Answer a request that has a key; raises ApiError, after the first event too."""
         entry = self._find(request)
         if entry is not None:
             await send_entry(sender, entry, request.request_id, self._count(request, Outcome.HIT))
             return
-        flight = self._flights.find(request.key) if request.look_up else None
+        flight = self._flights.find(request.key) if request.key is not None and request.look_up else None
         if flight is not None:
             await self._follow(request, flight, sender, Outcome.SHARED)
         else:
-            await self._lead(request, request.key, sender)
+            await self._lead(request, sender)
+
+    async def bypass(self, request: CacheRequest, receive: Receive, send: Send) -> None:
+        """Let the engine answer a request that the cache has no part in."""
+        headers = self._count(request, Outcome.BYPASS)
+        await pass_through(self._engine, request.headers, request.body, receive, send, headers)
 
     def commit(self, request_id: str) -> bool:
         """Remember the answer to a request, now that it has passed the guard; whether there was one to remember."""
@@ -79,10 +80,10 @@ class Cache:
             return None
         return self._store.get(request.key, request.ttl_seconds)
 
-    async def _lead(self, request: CacheRequest, key: str, sender: StreamSender) -> None:
+    async def _lead(self, request: CacheRequest, sender: StreamSender) -> None:
         work, flight = partial(generate, self._engine, request.headers, request.body), Flight(whole=True)
-        if request.look_up:
-            self._flights.start(key, flight, work)
+        if request.look_up and request.key is not None:
+            self._flights.start(request.key, flight, work)
         else:
             flight.run(work)
         await self._follow(request, flight, sender, Outcome.MISS if request.look_up else Outcome.BYPASS)

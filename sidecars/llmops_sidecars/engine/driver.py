@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -79,6 +79,22 @@ class Vectors(Struct, frozen=True):
 
     vectors: tuple[tuple[float, ...], ...]
     tokens: int = 0
+
+
+def merged(pieces: Iterable[Piece]) -> list[Piece]:
+    """The pieces, with texts of one choice that follow each other as one; what says more than text stays apart."""
+    result: list[Piece] = []
+    for piece in pieces:
+        before = result[-1] if result else None
+        if before is not None and before.index == piece.index and _is_text(before) and _is_text(piece):
+            result[-1] = Piece(before.text + piece.text, before.tokens + piece.tokens, index=piece.index)
+        else:
+            result.append(piece)
+    return result
+
+
+def _is_text(piece: Piece) -> bool:
+    return piece == Piece(piece.text, piece.tokens, index=piece.index)
 
 
 class Driver(Protocol):

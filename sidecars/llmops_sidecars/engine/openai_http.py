@@ -10,7 +10,15 @@ import msgspec
 from msgspec import Struct
 
 from llmops_sidecars.contract import OpenAIEngine
-from llmops_sidecars.engine.driver import EmbedRequest, EngineUnavailableError, GenerateRequest, Piece, Vectors, settle
+from llmops_sidecars.engine.driver import (
+    EmbedRequest,
+    EngineUnavailableError,
+    GenerateRequest,
+    Piece,
+    Vectors,
+    merged,
+    settle,
+)
 from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Logprobs, decode_chunk
 from llmops_sidecars.openai.chat import ChatRequest, StreamOptions, encode_request
 from llmops_sidecars.openai.embeddings import Embedding, EmbeddingsUsage, decoded_vector, encode_embeddings
@@ -67,7 +75,7 @@ class OpenAIHttp:
         try:
             async with (
                 self._asked("/chat/completions", body) as response,
-                contextlib.aclosing(_pieces(response, request.n)) as pieces,
+                contextlib.aclosing(_pieces(response, request)) as pieces,
             ):
                 async for piece in pieces:
                     begun = True
@@ -161,24 +169,41 @@ def _message(body: bytes) -> str | None:
         return None
 
 
-async def _pieces(response: DownstreamResponse, choices: int) -> AsyncGenerator[Piece]:
-    """The chunks as pieces; the one that ends the last choice waits for the usage, which comes after it."""
-    last: Piece | None = None
-    unfinished, chunks = set(range(choices)), _chunks(response)
-    async for chunk in chunks:
-        if last is not None:
-            last = msgspec.structs.replace(last, usage=chunk.tokens or last.usage)
-            continue
+async def _pieces(response: DownstreamResponse, request: GenerateRequest) -> AsyncGenerator[Piece]:
+    """The chunks as pieces.
+
+    Texts that came together leave together, as long as the answer is shorter than it may be: then each counts.
+    """
+    ending, left = _Ending(request.n), request.output_tokens
+    async for chunks in _chunks(response):
+        pieces = [piece for chunk in chunks for piece in ending.before(chunk)]
+        left -= sum(piece.tokens for piece in pieces)
+        for piece in merged(pieces) if left >= 0 else pieces:
+            yield piece
+    if ending.last is None:
+        raise DownstreamCutError("the stream ends without a reason for each choice")
+    yield ending.last
+
+
+class _Ending:
+    """Holds the piece back that ends the last choice: the usage comes after it."""
+
+    def __init__(self, choices: int) -> None:
+        self._unfinished = set(range(choices))
+        self.last: Piece | None = None
+
+    def before(self, chunk: Chunk) -> Iterator[Piece]:
+        """The pieces of a chunk that come before the last one."""
+        if self.last is not None:
+            self.last = msgspec.structs.replace(self.last, usage=chunk.tokens or self.last.usage)
+            return
         for piece in _told(chunk):
             if piece.finish_reason is not None:
-                unfinished.discard(piece.index)
-            if not unfinished:
-                last = piece
-                break
+                self._unfinished.discard(piece.index)
+            if not self._unfinished:
+                self.last = piece
+                return
             yield piece
-    if last is None:
-        raise DownstreamCutError("the stream ends without a reason for each choice")
-    yield last
 
 
 def _told(chunk: Chunk) -> Iterator[Piece]:
@@ -202,14 +227,22 @@ def _piece(choice: ChunkChoice) -> Piece:
     )
 
 
-async def _chunks(response: DownstreamResponse) -> AsyncIterator[Chunk]:
+async def _chunks(response: DownstreamResponse) -> AsyncIterator[list[Chunk]]:
+    """The chunks of each read; an error among them is raised once those before it have left."""
     splitter = EventSplitter()
     async for data in response.stream():
-        for event in splitter.feed(data):
-            if event == DONE_DATA:
-                await settle(response.stream())
-                return
-            yield _decoded(event)
+        chunks: list[Chunk] = []
+        try:
+            for event in splitter.feed(data):
+                if event == DONE_DATA:
+                    yield chunks
+                    await settle(response.stream())
+                    return
+                chunks.append(_decoded(event))
+        except ApiError:
+            yield chunks
+            raise
+        yield chunks
 
 
 def _vectors(body: bytes, inputs: int) -> Vectors:

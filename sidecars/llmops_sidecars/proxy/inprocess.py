@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from llmops_sidecars.proxy.asgi import ASGIApp, Headers, Message, Scope, cancel
+from llmops_sidecars.proxy.asgi import ASGIApp, Headers, Message, Receive, Scope, Send, cancel
 from llmops_sidecars.proxy.downstream import DownstreamCutError, DownstreamResponse, DownstreamUnavailableError
 
 LEAVE_SECONDS = 1.0
@@ -108,8 +108,26 @@ class AppDownstream:
         finally:
             await exchange.leave()
 
+    async def run(self, path: str, headers: Headers, body: bytes, receive: Receive, send: Send) -> None:
+        """POST in the task of the caller, who gets the messages as they are made; `receive` tells when he has left."""
+        await self._app(_scope("POST", path, headers, body), _Asking(body, receive), send)
+
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+class _Asking:
+    """A request's `receive`: its body, then what the caller's own has to say."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
 
 
 def _scope(method: str, path: str, headers: Headers, body: bytes) -> Scope:

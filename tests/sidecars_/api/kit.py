@@ -106,6 +106,9 @@ class Engine:
             await asgi.until_disconnect(receive, self._play(asgi.StreamSender(send), self.script(request)))
         except asgi.ClientDisconnectedError:
             self.left += 1
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
 
     async def _play(self, sender: asgi.StreamSender, items: list[Item]) -> None:
         for item in items:

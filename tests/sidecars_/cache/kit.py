@@ -120,6 +120,9 @@ class FakeEngine:
             await asgi.until_disconnect(receive, _answer(generation, asgi.StreamSender(send)))
         except asgi.ClientDisconnectedError:
             generation.left.set()
+        except asyncio.CancelledError:
+            generation.left.set()
+            raise
 
 
 async def _answer(generation: Generation, sender: asgi.StreamSender) -> None:

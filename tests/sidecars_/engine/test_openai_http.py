@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from llmops_sidecars.contract import OpenAIEngine
-from llmops_sidecars.engine.driver import EmbedRequest, EngineUnavailableError, Piece, Vectors
+from llmops_sidecars.engine.driver import EmbedRequest, EngineUnavailableError, Piece, Vectors, merged
 from llmops_sidecars.engine.openai_http import OpenAIHttp
 from llmops_sidecars.openai.answers import FunctionDelta, LikelyToken, TokenLogprob, ToolCallDelta, Usage
 from llmops_sidecars.openai.chat import ChatRequest, FunctionDefinition, PromptReference, Tool
@@ -43,8 +43,44 @@ async def driver(engine: OpenAIEngine) -> AsyncIterator[OpenAIHttp]:
 
 
 async def test_an_answer_becomes_pieces(driver: OpenAIHttp) -> None:
+    *texts, last = await pieces_of(driver, generate("Hi"))
+    assert merged(texts) == [Piece("Hello", 2)]
+    assert last == Piece("", 0, "stop", usage=Usage(3, 2, 5))
+
+
+async def test_texts_that_come_together_leave_together(driver: OpenAIHttp, provider: FakeProvider) -> None:
+    provider.events = [delta(content="a" * 9), *[delta(content="b")] * 50, delta("stop")]
     pieces = await pieces_of(driver, generate("Hi"))
-    assert pieces == [Piece("Hel", 1), Piece("lo", 1), Piece("", 0, "stop", usage=Usage(3, 2, 5))]
+    assert "".join(piece.text for piece in pieces) == "a" * 9 + "b" * 50
+    assert sum(piece.tokens for piece in pieces) == 51
+
+
+async def test_an_answer_that_is_too_long_is_cut_at_its_last_token(
+    engine: OpenAIEngine, provider: FakeProvider
+) -> None:
+    provider.events = [*[delta(content="b")] * 50, delta("stop")]
+    async with engine_app(engine, output_tokens=20) as app:
+        answer = await call(app, "POST", CHAT, body=asked("Hi"))
+    assert answer.text == "b" * 20
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([], []),
+        ([Piece("a", 1), Piece("b", 1), Piece("c", 2)], [Piece("abc", 4)]),
+        (
+            [Piece("a", 1), Piece("b", 1, index=1), Piece("c", 1)],
+            [Piece("a", 1), Piece("b", 1, index=1), Piece("c", 1)],
+        ),
+        ([Piece("a", 1), Piece("b", 1, "stop")], [Piece("a", 1), Piece("b", 1, "stop")]),
+        ([Piece("a", 1), Piece("", 1, refusal="no"), Piece("b", 1)],) * 2,
+        ([Piece("a", 1, usage=Usage(1, 1, 2)), Piece("b", 1)],) * 2,
+    ],
+    ids=["none", "texts", "choices", "an end", "a refusal", "usage"],
+)
+def test_only_texts_of_one_choice_are_merged(pieces: list[Piece], expected: list[Piece]) -> None:
+    assert merged(pieces) == expected
 
 
 @pytest.mark.parametrize(
