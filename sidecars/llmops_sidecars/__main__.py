@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _guard(options: argparse.Namespace) -> None:
-    from llmops_sidecars.proxy.unix_socket import SocketDownstream
+    from llmops_sidecars.proxy.client import SocketDownstream
 
     await _front(options, SocketDownstream(str(options.socket)))
 

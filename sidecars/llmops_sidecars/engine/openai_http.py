@@ -31,11 +31,11 @@ from llmops_sidecars.openai.errors import (
     too_many_requests,
 )
 from llmops_sidecars.openai.events import DONE_DATA, EventSplitter, EventTooLargeError
+from llmops_sidecars.proxy.client import HttpDownstream
 from llmops_sidecars.proxy.downstream import (
     DownstreamCutError,
     DownstreamResponse,
     DownstreamUnavailableError,
-    HttpDownstream,
     read_response,
 )
 

@@ -19,11 +19,11 @@ from llmops_sidecars.engine.transport import MAX_ERROR_BYTES, Call
 from llmops_sidecars.engine.triton import error, reason
 from llmops_sidecars.openai.errors import ApiError, engine_failed, engine_unavailable
 from llmops_sidecars.openai.events import EventSplitter, EventTooLargeError
+from llmops_sidecars.proxy.client import HttpDownstream
 from llmops_sidecars.proxy.downstream import (
     DownstreamCutError,
     DownstreamResponse,
     DownstreamUnavailableError,
-    HttpDownstream,
     read_response,
 )
 

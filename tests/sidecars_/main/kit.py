@@ -29,7 +29,8 @@ from llmops_sidecars.contract import (
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.openai.events import DONE, STREAM_HEADERS, ChunkWriter
 from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body, send_json
-from llmops_sidecars.proxy.downstream import DownstreamError, HttpDownstream, read_response
+from llmops_sidecars.proxy.client import HttpDownstream
+from llmops_sidecars.proxy.downstream import DownstreamError, read_response
 from tests.support.asgi import eventually, serving
 
 WRITER = ChunkWriter("chatcmpl-provider", 1_700_000_000, "provider-model")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from llmops_sidecars.proxy.asgi import (
     ClientDisconnectedError,
@@ -19,18 +21,20 @@ from llmops_sidecars.proxy.asgi import (
     send_json,
     until_disconnect,
 )
+from llmops_sidecars.proxy.client import HttpDownstream, SocketDownstream
 from llmops_sidecars.proxy.downstream import (
     Downstream,
     DownstreamCutError,
     DownstreamUnavailableError,
-    HttpDownstream,
     read_response,
 )
 from llmops_sidecars.proxy.inprocess import AppDownstream
-from llmops_sidecars.proxy.unix_socket import SocketDownstream
+from llmops_sidecars.proxy.server import listener
 from tests.support.asgi import eventually, serving
+from tests.support.issuer import Authority
 
 MIB = 1024 * 1024
+AUTHORITY = Authority()
 
 
 class NextComponent:
@@ -307,3 +311,66 @@ async def test_a_read_that_was_cancelled_loses_nothing(downstream: Downstream) -
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
         assert await read_response(response, 100) == b"POST 1 hello"
+
+
+async def test_an_announcement_is_no_answer(tmp_path: Path) -> None:
+    announced = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + FINE
+    async with scripted(tmp_path / "s", announced) as (_, downstream), downstream.request("GET", "/x") as response:
+        assert (response.status, response.headers) == (200, {"content-length": "2"})
+        assert await read_response(response, 100) == b"ok"
+
+
+async def test_a_head_without_end_is_no_answer(tmp_path: Path) -> None:
+    fields = b"".join(b"x-%d: %b\r\n" % (number, b"y" * 1000) for number in range(100))
+    async with scripted(tmp_path / "s", b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n") as (_, downstream):
+        with pytest.raises(DownstreamUnavailableError):
+            await asked(downstream)
+
+
+@contextlib.asynccontextmanager
+async def behind_tls(folder: Path) -> AsyncIterator[str]:
+    """A server with a certificate of `AUTHORITY`; gives its URL."""
+    certificate, key = AUTHORITY.issue()
+    (folder / "chain.pem").write_bytes(certificate + key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "chain.pem")
+    served = listener(NextComponent(), host="127.0.0.1", tls=context)
+    task = asyncio.create_task(served.serve())
+    await eventually(lambda: served.started)
+    yield f"https://localhost:{served.servers[0].sockets[0].getsockname()[1]}/echo"
+    served.should_exit = True
+    await task
+
+
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=authority.pem.decode())
+
+
+async def test_a_server_is_asked_over_tls(tmp_path: Path) -> None:
+    async with behind_tls(tmp_path) as url:
+        downstream = HttpDownstream(url, tls=trusting(AUTHORITY))
+        async with downstream.request("POST", "", ((b"x-request-id", b"1"),), b"hello") as response:
+            assert await read_response(response, 100) == b"POST 1 hello"
+        await downstream.close()
+
+
+async def test_a_server_that_is_not_trusted_is_not_asked(tmp_path: Path) -> None:
+    async with behind_tls(tmp_path) as url:
+        downstream = HttpDownstream(url, tls=trusting(Authority("another")))
+        with pytest.raises(DownstreamUnavailableError, match="its certificate is not trusted") as caught:
+            await asked(downstream)
+        assert caught.value.refused
+
+
+def test_all_of_it_works_on_the_loop_of_pods(tmp_path: Path) -> None:
+    async def run() -> bytes:
+        async with serving(NextComponent()) as url:
+            downstream = HttpDownstream(url)
+            async with downstream.request("POST", "/echo", ((b"x-request-id", b"1"),), b"hello") as response:
+                body = await read_response(response, 100)
+            await downstream.close()
+        async with scripted(tmp_path / "s", FINE) as (_, local):
+            return body + await asked(local)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(run()) == b"POST 1 hellook"

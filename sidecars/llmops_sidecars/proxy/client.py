@@ -1,14 +1,19 @@
-"""The next component behind a Unix socket: HTTP/1.1 with kept connections, for the hop that every request takes.
+"""The next component behind a Unix socket or a URL: HTTP/1.1 with kept connections, for hops that every request takes.
 
-What this hop does not need is not here (TLS, redirects, cookies, proxies): that saves most of a general client's time.
+What these hops do not need is not here (redirects, cookies, proxies, compression, HTTP/2): that saves most of a general
+client's time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import httptools
 
@@ -22,18 +27,27 @@ from llmops_sidecars.proxy.downstream import (
 )
 
 IDLE_SECONDS = 15.0
-"""How long a connection is kept for the next request; the server keeps it longer (`SERVER_IDLE_SECONDS`)."""
+"""How long a connection is kept for the next request; our own servers keep it longer (`SERVER_IDLE_SECONDS`)."""
 
 MOST_UNREAD = 256 * 1024
 """Bytes of an answer that wait for their reader; then the writer is held back."""
 
+MOST_HEAD = 64 * 1024
+"""Bytes of an answer's header fields."""
 
-class SocketDownstream:
-    """Another process behind a Unix socket."""
+HTTPS_PORT, HTTP_PORT = 443, 80
+FIRST_FINAL = 200
+"""Answers below are no answers yet: RFC 9110, section 15.2."""
 
-    def __init__(self, path: str) -> None:
-        """Connect when something is asked."""
-        self._path = path
+
+class _Pooled(ABC):
+    """Requests over kept or new connections."""
+
+    host = "localhost"
+    prefix = ""
+    keep = True
+
+    def __init__(self) -> None:
         self._idle: list[_Connection] = []
 
     @asynccontextmanager
@@ -41,7 +55,7 @@ class SocketDownstream:
         self, method: str, path: str, headers: Headers = (), body: bytes = b""
     ) -> AsyncIterator[DownstreamResponse]:
         """Send a request over a kept or a new connection."""
-        connection = await self._asked(_encoded(method, path, headers, body))
+        connection = await self._asked(self._encoded(method, path, headers, body))
         try:
             yield connection
         finally:
@@ -52,11 +66,15 @@ class SocketDownstream:
         while self._idle:
             self._idle.pop().abort()
 
+    @abstractmethod
+    async def connect(self) -> _Connection:
+        """A new connection; raises OSError, ssl.SSLError and TimeoutError."""
+
     async def _asked(self, request: bytes) -> _Connection:
         """A connection whose answer has begun. One that was kept may have ended just now: then another is asked."""
         while True:
             kept = self._take()
-            connection = kept or await self._connect()
+            connection = kept or await self._connected()
             try:
                 connection.ask(request)
                 await connection.head()
@@ -79,21 +97,88 @@ class SocketDownstream:
             connection.abort()
         return None
 
-    async def _connect(self) -> _Connection:
+    async def _connected(self) -> _Connection:
         try:
-            with Deadline(CONNECT_SECONDS):
-                _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, self._path)
+            return await self.connect()
         except (OSError, TimeoutError) as error:
-            raise DownstreamUnavailableError(f"nobody listens: {error.strerror}", refused=True) from error
-        return connection
+            raise DownstreamUnavailableError(_reason(error), refused=True) from error
 
     def _give_back(self, connection: _Connection) -> None:
         """Keep a connection whose whole answer was read; closing any other is what cancels its request."""
-        if connection.reusable:
+        if connection.reusable and self.keep:
             connection.used = asyncio.get_running_loop().time()
             self._idle.append(connection)
         else:
             connection.abort()
+
+    def _encoded(self, method: str, path: str, headers: Headers, body: bytes) -> bytes:
+        fields = b"".join(b"%b: %b\r\n" % field for field in headers)
+        start = f"{method} {self.prefix}{path} HTTP/1.1\r\nhost: {self.host}\r\n".encode()
+        ending = b"" if self.keep else b"connection: close\r\n"
+        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (start, fields, ending, len(body), body)
+
+
+class SocketDownstream(_Pooled):
+    """Another process behind a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        """Connect when something is asked."""
+        super().__init__()
+        self._path = path
+
+    async def connect(self) -> _Connection:
+        """A new connection."""
+        with Deadline(CONNECT_SECONDS):
+            _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, self._path)
+        return connection
+
+
+class HttpDownstream(_Pooled):
+    """A server behind an http or https URL. Redirects are answers like any other.
+
+    `keep_connections`: keep idle ones for the next request; not for a server that waits for idle ones at its exit.
+    `tls`: whom to trust; the system's authorities when left out.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        keep_connections: bool = True,
+        connect_seconds: float = CONNECT_SECONDS,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__()
+        parts = urlsplit(url)
+        self._secure = parts.scheme == "https"
+        self._name = parts.hostname or ""
+        self._port = parts.port or (HTTPS_PORT if self._secure else HTTP_PORT)
+        self._seconds, self._tls = connect_seconds, tls
+        self.host, self.prefix, self.keep = parts.netloc, parts.path.rstrip("/"), keep_connections
+
+    async def connect(self) -> _Connection:
+        """A new connection, to the first of the name's addresses that answers."""
+        with Deadline(self._seconds):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                _Connection,
+                self._name,
+                self._port,
+                ssl=(self._tls or _trusted()) if self._secure else None,
+            )
+        return connection
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no connection."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    return f"nobody listens: {getattr(error, 'strerror', None) or type(error).__name__}"
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The system's authorities; reading them takes tens of milliseconds."""
+    return ssl.create_default_context()
 
 
 class _Connection(asyncio.Protocol):
@@ -112,7 +197,8 @@ class _Connection(asyncio.Protocol):
         self.headers: dict[str, str] = {}
         self._pieces: list[bytes] = []
         self._unread = 0
-        self._begun = self._complete = self._keep = False
+        self._head_bytes = 0
+        self._complete = self._keep = False
 
     @property
     def reusable(self) -> bool:
@@ -180,11 +266,18 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MOST_HEAD:
+            self.abort()
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
-        self.status = self._parser.get_status_code()
+        """The head is there, unless it is that of an answer that only announces another."""
+        status = self._parser.get_status_code()
+        if status >= FIRST_FINAL and not self._lost:
+            self.status = status
+        else:
+            self.headers = {}
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -193,7 +286,8 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer's end."""
-        self._complete, self._keep = True, self._parser.should_keep_alive()
+        if self.status:
+            self._complete, self._keep = True, self._parser.should_keep_alive()
 
     async def _change(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -202,9 +296,3 @@ class _Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def _encoded(method: str, path: str, headers: Headers, body: bytes) -> bytes:
-    fields = b"".join(b"%b: %b\r\n" % field for field in headers)
-    start = b"%b %b HTTP/1.1\r\nhost: localhost\r\n" % (method.encode(), path.encode())
-    return b"%b%bcontent-length: %d\r\n\r\n%b" % (start, fields, len(body), body)
