@@ -8,6 +8,7 @@ from e2e.kit.install import NAMESPACE, RELEASE
 from e2e.kit.kube import Kube
 
 OPERATOR_PORT = 8080
+GUARD_PORT = 9090
 
 
 def operator_total(kube: Kube, sample: str) -> float:
@@ -15,6 +16,13 @@ def operator_total(kube: Kube, sample: str) -> float:
     pods = kube.list("Pod", NAMESPACE, f"app.kubernetes.io/name={RELEASE}")
     names = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     return sum(_total(kube, NAMESPACE, name, OPERATOR_PORT, sample) for name in names)
+
+
+def guard_total(kube: Kube, namespace: str, name: str, sample: str) -> float:
+    """The sum of all series of one sample over the pods of an LLMDeployment, what cache and engine tell included."""
+    pods = kube.list("Pod", namespace, f"app.kubernetes.io/instance={name}")
+    names = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return sum(_total(kube, namespace, pod, GUARD_PORT, sample) for pod in names)
 
 
 def _total(kube: Kube, namespace: str, pod: str, port: int, sample: str) -> float:
