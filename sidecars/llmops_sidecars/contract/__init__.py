@@ -12,6 +12,9 @@ version it does not know, an unknown field or a wrong type refuses the document 
 """
 
 from llmops_sidecars.contract.checks import (
+    HarmCategory,
+    HarmRule,
+    HarmThreshold,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
@@ -66,6 +69,9 @@ __all__ = [
     "Contract",
     "ContractError",
     "Engine",
+    "HarmCategory",
+    "HarmRule",
+    "HarmThreshold",
     "JsonSchemaRule",
     "LanguageRule",
     "Limits",

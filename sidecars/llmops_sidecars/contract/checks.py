@@ -10,6 +10,33 @@ from msgspec import Meta, Struct
 from llmops_sidecars.contract.rule import Action, RuleModel
 
 
+class HarmCategory(StrEnum):
+    """Kinds of harm."""
+
+    VIOLENCE = "Violence"
+    SELF_HARM = "SelfHarm"
+    SEXUAL = "Sexual"
+    SEXUAL_MINORS = "SexualMinors"
+    HATE = "Hate"
+    HARASSMENT = "Harassment"
+    ILLEGAL = "Illegal"
+    PROFANITY = "Profanity"
+
+
+class HarmThreshold(Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of harm that is looked for, and the score from 0 to 1 from which on it is found."""
+
+    category: HarmCategory
+    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.5
+
+
+class HarmRule(RuleModel, frozen=True, tag="harm"):
+    """Texts that harm, by category."""
+
+    categories: tuple[HarmThreshold, ...] = tuple(map(HarmThreshold, HarmCategory))
+    action: Action = Action.BLOCK
+
+
 class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
     """An answer that is no JSON, or not of this schema."""
 
@@ -105,4 +132,4 @@ class UrlsRule(RuleModel, frozen=True, tag="urls"):
     action: Action = Action.MASK
 
 
-CheckRule = JsonSchemaRule | LanguageRule | LimitsRule | PromptLeakRule | TopicsRule | UnicodeRule | UrlsRule
+CheckRule = HarmRule | JsonSchemaRule | LanguageRule | LimitsRule | PromptLeakRule | TopicsRule | UnicodeRule | UrlsRule

@@ -9,6 +9,7 @@ from typing import Any
 
 from llmops_sidecars.contract import (
     ContractError,
+    HarmRule,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
@@ -25,6 +26,7 @@ from llmops_sidecars.contract import (
     UrlsRule,
 )
 from llmops_sidecars.guard.rules import (
+    harm,
     json_schema,
     language,
     limits,
@@ -42,6 +44,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    HarmRule: harm.make,
     JsonSchemaRule: json_schema.make,
     LanguageRule: language.make,
     LimitsRule: limits.make,
