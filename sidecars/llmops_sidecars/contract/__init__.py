@@ -25,6 +25,7 @@ from llmops_sidecars.contract.checks import (
     UnicodeRule,
     UrlKind,
     UrlsRule,
+    WebhookRule,
 )
 from llmops_sidecars.contract.document import (
     VERSION,
@@ -104,6 +105,7 @@ __all__ = [
     "UrlsRule",
     "Variable",
     "VariableType",
+    "WebhookRule",
     "decode",
     "digest",
     "encode",

@@ -132,4 +132,29 @@ class UrlsRule(RuleModel, frozen=True, tag="urls"):
     action: Action = Action.MASK
 
 
-CheckRule = HarmRule | JsonSchemaRule | LanguageRule | LimitsRule | PromptLeakRule | TopicsRule | UnicodeRule | UrlsRule
+class WebhookRule(RuleModel, frozen=True, tag="webhook"):
+    """A service that judges texts, at a URL, within so many seconds.
+
+    What is in the files is read for each question: a bearer token, a key for signatures, certificates of authorities
+    that are believed instead of the system's. `action`: the strongest that an answer may ask for.
+    """
+
+    url: str
+    timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 2.0
+    token_file: str | None = None
+    key_file: str | None = None
+    authorities_file: str | None = None
+    action: Action = Action.BLOCK
+
+
+CheckRule = (
+    HarmRule
+    | JsonSchemaRule
+    | LanguageRule
+    | LimitsRule
+    | PromptLeakRule
+    | TopicsRule
+    | UnicodeRule
+    | UrlsRule
+    | WebhookRule
+)

@@ -12,7 +12,9 @@ from collections import Counter
 import msgspec
 
 from llmops_sidecars.guard.policy import CompiledPolicy, Rules
+from llmops_sidecars.guard.rules.finding import Size
 from llmops_sidecars.guard.vault import Restorer, Vault
+from llmops_sidecars.guard.verdict import consult, decide
 from llmops_sidecars.guard.window import Release, WholeText, Window
 from llmops_sidecars.openai.answers import Chunk, Delta, FunctionDelta, ToolCallDelta, Usage
 from llmops_sidecars.openai.errors import engine_failed
@@ -24,6 +26,7 @@ FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "function_call", CON
 Slot = tuple[str, int]
 """Which text of an answer: content, refusal, or the name or arguments of one of the tool calls."""
 
+CONTENT: Slot = ("content", 0)
 
 MOST_CHARACTERS = 4 * 1024 * 1024
 """Of an answer that is put together for a client that does not stream."""
@@ -34,6 +37,8 @@ MOST_TEXTS = 256
 
 class GuardedAnswer:
     """One answer. `counts` are findings by rule, kind and action, `errors` rules that could not run.
+
+    `waited`: how long each rule took that had to be waited for.
 
     `streams`: texts leave through windows, as they come, unless a rule wants to see them whole; otherwise each is
     judged at its end. What the request's `vault` holds becomes its values again as it leaves. `rules`: the policy's for
@@ -55,6 +60,7 @@ class GuardedAnswer:
         self.usage = Usage()
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self.errors: Counter[str] = Counter()
+        self.waited: list[tuple[str, float]] = []
 
     @property
     def due(self) -> float | None:
@@ -79,17 +85,30 @@ class GuardedAnswer:
         """Let what has been held long enough go."""
         return [delta for slot, window in self._windows.items() for delta in self._take(slot, window.push("", now))]
 
-    def flush(self) -> list[Delta]:
-        """The answer is whole: what is left."""
-        taken = [delta for slot, window in self._windows.items() for delta in self._take(slot, window.flush())]
+    async def flush(self) -> list[Delta]:
+        """The answer is whole: what is left, once those have been asked who have to be."""
+        releases = [(slot, window.flush()) for slot, window in self._windows.items()]
+        if self._rules.waits and self.blocked_by is None:
+            releases = await self._asked(releases)
+        taken = [delta for slot, release in releases for delta in self._take(slot, release)]
         left = [(slot, restorer.flush()) for slot, restorer in self._restorers.items() if self.blocked_by is None]
         return [*taken, *(_delta(slot, text) for slot, text in left if text)]
+
+    async def _asked(self, releases: list[tuple[Slot, Release]]) -> list[tuple[Slot, Release]]:
+        """What may leave of texts that others have seen; nothing, when they say so."""
+        if any(release.blocked_by is not None for _, release in releases):
+            return releases
+        findings = await consult(Size(0, tuple(release.text for _, release in releases)), self._rules)
+        self.waited += findings.seconds
+        verdict = decide("", findings)
+        told = Release("", verdict.blocked_by, verdict.counts, verdict.errors)
+        return [(CONTENT, told), *(releases if verdict.blocked_by is None else ())]
 
     def _add(self, slot: Slot, text: str, head: Delta | None, now: float) -> list[Delta]:
         if self.blocked_by is not None:
             return []
         self._require_room(len(text))
-        named = self._named(slot[1]) if slot[0] == "arguments" else []
+        named = self._named(slot[1]) if slot[0] == "arguments" and not self._rules.waits else []
         return [*([head] if head else []), *named, *self._take(slot, self._window(slot).push(text, now))]
 
     def _named(self, index: int) -> list[Delta]:
@@ -106,8 +125,9 @@ class GuardedAnswer:
         if slot not in self._windows:
             if len(self._windows) >= MOST_TEXTS:
                 raise engine_failed("The model's answer has too many tool calls.")
-            held = not self._streams or self._rules.whole
-            self._windows[slot] = WholeText(self._rules) if held else Window(self._rules, self._bounds)
+            rules = self._rules if slot == CONTENT else self._rules.beside_content
+            held = not self._streams or rules.whole
+            self._windows[slot] = WholeText(rules) if held else Window(rules, self._bounds)
         return self._windows[slot]
 
     def _take(self, slot: Slot, release: Release) -> list[Delta]:
@@ -132,7 +152,7 @@ def _texts(delta: Delta) -> list[tuple[Slot, str, Delta | None]]:
     """The texts that a delta adds to, each with what has to be sent before it (the head of a tool call)."""
     found: list[tuple[Slot, str, Delta | None]] = []
     if delta.content:
-        found.append((("content", 0), delta.content, None))
+        found.append((CONTENT, delta.content, None))
     if delta.refusal:
         found.append((("refusal", 0), delta.refusal, None))
     for call in delta.tool_calls or ():

@@ -122,6 +122,7 @@ class Generation:
 def _account(record: Record, answer: GuardedAnswer) -> None:
     record.usage = answer.usage
     record.found("output", answer.counts, answer.errors.elements())
+    record.took(answer.waited)
     if answer.blocked_by is not None:
         record.outcome = "answer_blocked"
 

@@ -10,7 +10,7 @@ from llmops_sidecars.guard.policy import CompiledPolicy
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Context, Size
 from llmops_sidecars.guard.vault import Vault
-from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, ask, decide, judge, measure, weigh
+from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, consult, decide, judge, measure
 from llmops_sidecars.openai.chat import ChatRequest, message_text
 from llmops_sidecars.openai.errors import content_blocked, guard_unavailable
 
@@ -37,7 +37,7 @@ class Inspection:
         except RuleError as error:
             raise self._unable(error) from error
         self._account(verdict)
-        if self._input.asking or self._input.weighing:
+        if self._input.waits:
             self._texts.append(verdict.text)
         return verdict.text
 
@@ -55,12 +55,10 @@ class Inspection:
 
     async def asked(self) -> None:
         """What takes long, or others say, of the texts that have passed, as they are forwarded; raises ApiError."""
+        if not self._input.waits:
+            return
         try:
-            if self._input.weighing:
-                self._conclude(await weigh(Size(self._messages, tuple(self._texts)), self._input))
-            if self._input.asking:
-                for text in self._texts:
-                    self._conclude(await ask(text, self._input))
+            self._conclude(await consult(Size(self._messages, tuple(self._texts)), self._input))
         except RuleError as error:
             raise self._unable(error) from error
 

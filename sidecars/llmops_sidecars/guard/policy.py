@@ -24,6 +24,7 @@ from llmops_sidecars.contract import (
     TopicsRule,
     UnicodeRule,
     UrlsRule,
+    WebhookRule,
 )
 from llmops_sidecars.guard.rules import (
     harm,
@@ -37,6 +38,7 @@ from llmops_sidecars.guard.rules import (
     topics,
     unicode,
     urls,
+    webhook,
 )
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Check, Context, Tail
 
@@ -52,6 +54,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     TopicsRule: topics.make,
     UnicodeRule: unicode.make,
     UrlsRule: urls.make,
+    WebhookRule: webhook.make,
 }
 """From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
 
@@ -84,6 +87,11 @@ class Rules:
         return tuple(check for check in self.checks if check.weigh or check.bind_weigh)
 
     @cached_property
+    def waits(self) -> bool:
+        """Whether any of them has to be waited for."""
+        return bool(self.asking or self.weighing)
+
+    @cached_property
     def tails(self) -> tuple[Tail, ...]:
         """What the rules say of the end of a stream."""
         return tuple(check.tail for check in self.checks if check.tail is not None)
@@ -101,7 +109,7 @@ class Rules:
     @cached_property
     def whole(self) -> bool:
         """Whether an answer has to be complete before anything of it can be checked."""
-        return bool(self.asking or self.weighing) or any(check.whole for check in self.checks)
+        return self.waits or any(check.whole for check in self.checks)
 
     @cached_property
     def context(self) -> int:

@@ -101,7 +101,7 @@ class Reply:
                     return
         if not done or self.answer.finish_reason is None:
             raise engine_failed("The model's answer ended before it was complete.")
-        yield self.answer.flush()
+        yield await self.answer.flush()
 
     def _take(self, chunk: Chunk) -> list[Delta]:
         if any(choice.delta.content or choice.delta.refusal or choice.delta.tool_calls for choice in chunk.choices):
