@@ -49,6 +49,9 @@ from llmops_sidecars.contract.engine import (
     TritonLayout,
 )
 from llmops_sidecars.contract.policy import (
+    Audit,
+    AuditText,
+    Consent,
     Pattern,
     PatternsRule,
     PiiEntity,
@@ -64,9 +67,12 @@ from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 __all__ = [
     "VERSION",
     "Action",
+    "Audit",
+    "AuditText",
     "BenchmarkEngine",
     "CacheSettings",
     "Configuration",
+    "Consent",
     "Contract",
     "ContractError",
     "Engine",

@@ -57,6 +57,31 @@ class StreamWindow(Struct, frozen=True, forbid_unknown_fields=True):
     hold_back_seconds: float = 0.25
 
 
+class Consent(Struct, frozen=True, forbid_unknown_fields=True):
+    """What says that a caller agrees: a header of the request, or a claim of its access token.
+
+    `required`: a request without it is refused; otherwise it is only recorded.
+    """
+
+    header: str | None = None
+    claim: str | None = None
+    required: bool = True
+
+
+class AuditText(StrEnum):
+    """Whether audit records hold texts, and how."""
+
+    NEVER = "Never"
+    MASKED = "Masked"
+
+
+class Audit(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written for auditors. `verdicts`: a record of each request."""
+
+    verdicts: bool = True
+    text: AuditText = AuditText.NEVER
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """The rules for prompts (`input`) and for answers (`output`), in the order in which they run."""
 
@@ -66,3 +91,5 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     input: tuple[Rule, ...] = ()
     output: tuple[Rule, ...] = ()
     stream: StreamWindow = StreamWindow()
+    consent: Consent | None = None
+    audit: Audit | None = None

@@ -31,6 +31,9 @@ CONTENT: Slot = ("content", 0)
 MOST_CHARACTERS = 4 * 1024 * 1024
 """Of an answer that is put together for a client that does not stream."""
 
+MOST_KEPT = 16 * 1024
+"""Characters of the content that are kept for auditors, and what came with the last of them."""
+
 MOST_TEXTS = 256
 """Texts of one answer: more calls than a request may have tools, and their names."""
 
@@ -46,14 +49,20 @@ class GuardedAnswer:
     """
 
     def __init__(
-        self, policy: CompiledPolicy, *, streams: bool, rules: Rules | None = None, vault: Vault | None = None
+        self,
+        policy: CompiledPolicy,
+        *,
+        streams: bool,
+        rules: Rules | None = None,
+        vault: Vault | None = None,
+        keeps: bool = False,
     ) -> None:
-        """Start empty."""
+        """Start empty; `keeps`: remember what of the content has left, as the rules let it."""
         self._rules, self._bounds = policy.output if rules is None else rules, policy.stream
         self._streams, self._vault = streams, vault
         self._windows: dict[Slot, Window | WholeText] = {}
         self._restorers: dict[Slot, Restorer] = {}
-        self._characters = 0
+        self._characters, self._keeps, self._kept = 0, keeps, ""
         self.created = int(time.time())
         self.blocked_by: str | None = None
         self.finish_reason: str | None = None
@@ -84,6 +93,11 @@ class GuardedAnswer:
     def tick(self, now: float) -> list[Delta]:
         """Let what has been held long enough go."""
         return [delta for slot, window in self._windows.items() for delta in self._take(slot, window.push("", now))]
+
+    @property
+    def kept(self) -> list[str]:
+        """The beginning of the content, for auditors: without the values that came back."""
+        return [self._kept] if self._kept else []
 
     async def flush(self) -> list[Delta]:
         """The answer is whole: what is left, once those have been asked who have to be."""
@@ -137,6 +151,8 @@ class GuardedAnswer:
         self.errors.update(release.errors)
         if release.blocked_by is not None:
             self.blocked_by, self.finish_reason = release.blocked_by, CONTENT_FILTER
+        if self._keeps and slot == CONTENT and len(self._kept) < MOST_KEPT:
+            self._kept += release.text
         text = self._restored(slot, release.text)
         return [_delta(slot, text)] if text else []
 

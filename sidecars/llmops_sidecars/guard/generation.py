@@ -13,6 +13,8 @@ from functools import partial
 import msgspec
 
 from llmops_sidecars.guard.answer import GuardedAnswer
+from llmops_sidecars.guard.audit import masked, trail_of
+from llmops_sidecars.guard.consent import agreed, require
 from llmops_sidecars.guard.coverage import checked
 from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
@@ -24,7 +26,7 @@ from llmops_sidecars.guard.reply import Reply
 from llmops_sidecars.guard.serving import Served, choose
 from llmops_sidecars.guard.upstream import OK, commit, opened, refusal
 from llmops_sidecars.guard.verdict import RuleError
-from llmops_sidecars.openai.chat import ChatRequest, StreamOptions
+from llmops_sidecars.openai.chat import ChatRequest, StreamOptions, message_text
 from llmops_sidecars.openai.endpoint import Call, Endpoint
 from llmops_sidecars.openai.errors import guard_unavailable, model_not_found
 from llmops_sidecars.proxy.asgi import Headers, Scope, header
@@ -60,6 +62,7 @@ class Generation:
         record.streamed = call.streams
         served = choose(incoming.serving, _caller(call.request, record))
         record.revision = served.configuration.revision
+        _require_consent(incoming, served)
         prepared = partial(self._prepared, call.request, served, record)
         large = len(incoming.body) >= THREAD_BYTES
         forwarded, inspection = await asyncio.to_thread(prepared) if large else prepared()
@@ -77,7 +80,13 @@ class Generation:
             record.engine = response.headers.get("x-llmops-engine", "")
             if response.status != OK:
                 raise await refusal(response)
-            answer = GuardedAnswer(served.policy, streams=call.streams, rules=inspection.output, vault=inspection.vault)
+            answer = GuardedAnswer(
+                served.policy,
+                streams=call.streams,
+                rules=inspection.output,
+                vault=inspection.vault,
+                keeps=record.audit is not None and record.audit.keeps_texts,
+            )
             token, passed = partial(self._token, record), partial(self._passed, record)
             reply = Reply(
                 call, answer, contract.model, record, contract.limits, incoming.sender, self._clock, token, passed
@@ -89,6 +98,8 @@ class Generation:
                 raise guard_unavailable() from error
             finally:
                 _account(record, answer)
+                if record.audit is not None and record.audit.keeps_texts:
+                    record.audit.answered = masked(answer.kept, inspection.output)
 
     def _prepared(self, request: ChatRequest, served: Served, record: Record) -> tuple[bytes, Inspection]:
         """The request as the cache gets it: template rendered, texts checked, always streaming, without its user."""
@@ -104,6 +115,8 @@ class Generation:
             inspection.size(request)
             return msgspec.json.encode(checked(request, inspection.text)), inspection
         finally:
+            if record.audit is not None and record.audit.keeps_texts:
+                record.audit.said = masked(map(message_text, request.messages), inspection.input)
             record.check_seconds = self._clock() - rendered
             self._metrics.check.labels(record.revision).observe(record.check_seconds)
 
@@ -117,6 +130,16 @@ class Generation:
     async def _passed(self, record: Record) -> None:
         if record.cache in COMMITTED:
             await commit(self._downstream, record.generation)
+
+
+def _require_consent(incoming: Incoming, served: Served) -> None:
+    """Find out whether the caller agrees, and have it written; raises ApiError where it has to agree."""
+    policy, record = served.policy, incoming.record
+    answer = agreed(policy.consent, incoming.scope)
+    record.audit = trail_of(policy)
+    if record.audit is not None:
+        record.audit.consent = answer
+    require(policy.consent, answer)
 
 
 def _account(record: Record, answer: GuardedAnswer) -> None:

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from llmops_sidecars.contract import (
+    Audit,
+    Consent,
     ContractError,
     HarmRule,
     JsonSchemaRule,
@@ -119,13 +121,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class CompiledPolicy:
-    """The rules of both directions and the window of streams."""
+    """The rules of both directions, the window of streams, what callers have to say and auditors get to read."""
 
     name: str
     version: str
     input: Rules
     output: Rules
     stream: StreamWindow
+    consent: Consent | None = None
+    audit: Audit | None = None
 
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
@@ -136,6 +140,8 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         input=Rules(tuple(_made(rule, policy, INPUT) for rule in policy.input)),
         output=Rules(tuple(_made(rule, policy, OUTPUT) for rule in policy.output)),
         stream=policy.stream,
+        consent=policy.consent,
+        audit=policy.audit,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client import Histogram
 
 from llmops_sidecars.contract import Action
+from llmops_sidecars.guard.audit import Trail
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.proxy.asgi import Scope, header
@@ -27,6 +28,7 @@ OUTCOMES = frozenset(
         "client_left",
         "body_too_large",
         "body_too_slow",
+        "consent_required",
         "content_blocked",
         "draining",
         "engine_failed",
@@ -51,6 +53,9 @@ OUTCOMES = frozenset(
     }
 )
 """What metrics and records say; a code that only a provider knows is `other`, so that labels stay few."""
+
+AUDITED = ("request_id", "tenant", "path", "revision", "prompt", "status", "outcome", "verdicts")
+"""Fields of a line that are in an audit record, too."""
 
 HIT = "hit"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -86,6 +91,8 @@ class Record:
     """Checks that could not run, by rule and direction."""
     waited: list[tuple[str, float]] = field(default_factory=list)
     """How long each rule took that had to be waited for."""
+    audit: Trail | None = None
+    """What auditors read, where the policy wants them to."""
     queue_seconds: float = 0.0
     render_seconds: float = 0.0
     check_seconds: float = 0.0
@@ -152,7 +159,11 @@ class Record:
             metrics.waited.labels(self.revision, rule).observe(seconds)
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
-        _log.info("request", extra=self._line(now))
+        line = self._line(now)
+        _log.info("request", extra=line)
+        if self.audit is not None:
+            errors = ((rule, direction, count) for (rule, direction), count in sorted(self.errors.items()))
+            self.audit.write({name: line[name] for name in AUDITED}, errors)
 
     def _line(self, now: float) -> dict[str, Any]:
         first = None if self.first_token is None else _milliseconds(self.first_token - self.started)
