@@ -61,6 +61,13 @@ class SecretKey(Model):
     key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = Field(description="The key in it.")
 
 
+class ConfigMapKey(Model):
+    """One key of a ConfigMap of the same namespace."""
+
+    name: ObjectName = Field(description="The ConfigMap's name.")
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = Field(description="The key in it.")
+
+
 class Condition(Model):
     """One condition of a status, as Kubernetes' `metav1.Condition`."""
 

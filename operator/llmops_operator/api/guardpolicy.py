@@ -7,11 +7,43 @@ from typing import Annotated, Self
 
 import re2
 from pydantic import Field, StrictInt, model_validator
+from pydantic.alias_generators import to_camel
 
 from llmops_operator.api.common import Conditions, Duration, Model, chosen
+from llmops_operator.api.judging import (
+    Audit,
+    Consent,
+    Harm,
+    JsonSchema,
+    Languages,
+    PromptLeak,
+    TextLimits,
+    Topics,
+    Unicode,
+    Urls,
+    Webhook,
+)
 from llmops_operator.api.rules import FieldRule, Unique, rules, seconds_between
 
-ONE_RULE = "give exactly one of pii, secrets, patterns"
+RULES = (
+    "harm",
+    "json_schema",
+    "language",
+    "limits",
+    "patterns",
+    "pii",
+    "prompt_leak",
+    "secrets",
+    "topics",
+    "unicode",
+    "urls",
+    "webhook",
+)
+"""Kinds of rules, as fields."""
+
+ONE_RULE = f"give exactly one of {', '.join(map(to_camel, RULES))}"
+PROMPTS_ONLY = "limits and topics are for input: they look at requests"
+ANSWERS_ONLY = "promptLeak and jsonSchema are for output: they look at answers"
 QUIET = re2.Options()
 QUIET.log_errors = False  # or the library writes to stderr by itself
 UNREADABLE = "must be a regular expression in RE2's syntax, which has no look-around and no back-references"
@@ -86,17 +118,31 @@ class NamedPattern(Model):
 class PolicyRule(Model):
     """One rule: exactly one of the kinds."""
 
-    model_config = rules(("[has(self.pii), has(self.secrets), has(self.patterns)].filter(x, x).size() == 1", ONE_RULE))
+    model_config = rules(
+        (f"[{', '.join(f'has(self.{to_camel(one)})' for one in RULES)}].filter(x, x).size() == 1", ONE_RULE)
+    )
 
+    harm: Harm | None = Field(default=None, description="Texts that harm, by category.")
+    json_schema: JsonSchema | None = Field(default=None, description="Answers that are JSON of a schema; output only.")
+    language: Languages | None = Field(default=None, description="Languages that may be used.")
+    limits: TextLimits | None = Field(default=None, description="How much a request may hold; input only.")
     pii: Pii | None = Field(default=None, description="Personal data.")
     secrets: Secrets | None = Field(default=None, description="Keys, tokens and passwords.")
     patterns: Annotated[list[NamedPattern], Field(min_length=1, max_length=100), Unique("name")] | None = Field(
         default=None, description="Expressions of your own."
     )
 
+    prompt_leak: PromptLeak | None = Field(
+        default=None, description="Answers that repeat the instructions of the request; output only."
+    )
+    topics: Topics | None = Field(default=None, description="What the user talks about; input only.")
+    unicode: Unicode | None = Field(default=None, description="Characters that hide, reorder or fake text.")
+    urls: Urls | None = Field(default=None, description="Where links lead.")
+    webhook: Webhook | None = Field(default=None, description="A service of your own that judges texts.")
+
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len(chosen(self, "pii", "secrets", "patterns")) != 1:
+        if len(chosen(self, *RULES)) != 1:
             raise ValueError(ONE_RULE)
         return self
 
@@ -110,8 +156,18 @@ class Stream(Model):
     )
 
 
+def _no_rule(direction: str, condition: str) -> str:
+    """In CEL: no rule of a direction fulfils the condition on `r`."""
+    return f"(!has(self.{direction}) || !self.{direction}.exists(r, {condition}))"
+
+
 class GuardPolicySpec(Model):
     """Rules for prompts and answers, in the order in which they run."""
+
+    model_config = rules(
+        (_no_rule("output", "has(r.limits) || has(r.topics)"), PROMPTS_ONLY),
+        (_no_rule("input", "has(r.promptLeak) || has(r.jsonSchema)"), ANSWERS_ONLY),
+    )
 
     on_error: ErrorHandling = Field(
         default=ErrorHandling.CLOSED, description="Closed: a check that cannot run refuses. Open: it is counted."
@@ -123,6 +179,16 @@ class GuardPolicySpec(Model):
         default_factory=list, description="Rules for answers."
     )
     stream: Stream = Field(default_factory=Stream, description="What streams hold back.")
+    consent: Consent | None = Field(default=None, description="What says that a caller agrees.")
+    audit: Audit | None = Field(default=None, description="What is written for auditors; nothing when left out.")
+
+    @model_validator(mode="after")
+    def _rules_are_where_they_look(self) -> Self:
+        if any(chosen(rule, "limits", "topics") for rule in self.output):
+            raise ValueError(PROMPTS_ONLY)
+        if any(chosen(rule, "prompt_leak", "json_schema") for rule in self.input):
+            raise ValueError(ANSWERS_ONLY)
+        return self
 
 
 class GuardPolicyStatus(Model):

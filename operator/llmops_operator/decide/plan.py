@@ -43,16 +43,17 @@ def gather(world: World) -> Facts:
     """The facts for the builders; only for a world without a hold."""
     deployment = world.deployment
     spec = _read(deployment)
+    policy = _policy(world, spec)
     live = world.child("Deployment", names.child(deployment.metadata.name))
     return Facts(
         name=deployment.metadata.name,
         namespace=deployment.metadata.namespace,
         uid=deployment.metadata.uid,
         spec=spec,
-        platform=platform.kept(live, revision.engine_digest(spec), platform.chosen(world.settings)),
+        platform=platform.kept(live, revision.engine_digest(spec, policy), platform.chosen(world.settings)),
         settings=world.settings,
         templates=_templates(world, spec),
-        policy=_policy(world, spec),
+        policy=policy,
     )
 
 
@@ -73,7 +74,7 @@ def _plan(world: World, facts: Facts, documents: Sequence[Document]) -> Plan:
         nudges=tuple(_nudges(world, wanted)),
         prune=tuple(_prune(world, documents)),
         configuration=wanted,
-        engine=revision.engine_digest(facts.spec),
+        engine=revision.engine_digest(facts.spec, facts.policy),
         revision=contract.revision_of(facts),
         requeue_after=_ask_again(world, wanted),
     )

@@ -32,6 +32,7 @@ from llmops_operator.desired.volumes import (
     engine_mounts,
     fallback_mounts,
     fetched_model_mount,
+    policy_mounts,
     socket_mount,
 )
 
@@ -100,7 +101,7 @@ def guard(facts: Facts) -> Document:
         "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening()],
         **_front_door(),
         "resources": _resources("96Mi", GUARD_MEMORY),
-        "volumeMounts": [contract_mount(), socket_mount()],
+        "volumeMounts": [contract_mount(), socket_mount(), *policy_mounts(facts)],
     }
 
 
@@ -110,7 +111,12 @@ def serve(facts: Facts) -> Document:
         "args": ["serve", f"--contract={paths.CONTRACT_FILE}", *_listening()],
         **_front_door(),
         "resources": _resources("128Mi", GUARD_MEMORY + _cache_memory(facts)),
-        "volumeMounts": [contract_mount(), *credentials_mounts(facts), *fallback_mounts(facts)],
+        "volumeMounts": [
+            contract_mount(),
+            *policy_mounts(facts),
+            *credentials_mounts(facts),
+            *fallback_mounts(facts),
+        ],
     }
 
 

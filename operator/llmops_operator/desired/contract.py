@@ -15,7 +15,7 @@ from llmops_operator.api.llmdeployment import (
 )
 from llmops_operator.api.prompttemplate import InferenceParameters
 from llmops_operator.api.units import to_bytes, to_seconds
-from llmops_operator.desired import paths, revision, triton
+from llmops_operator.desired import judging, paths, revision, triton
 from llmops_operator.desired.facts import EngineSpec, Facts, Policy
 from llmops_sidecars import contract
 
@@ -34,7 +34,7 @@ def build(facts: Facts) -> contract.Contract:
 def revision_of(facts: Facts) -> str:
     """The name of what is served: engine and configuration."""
     configuration = revision.configuration_digest(facts.spec, facts.templates, facts.policy)
-    return revision.revision(revision.engine_digest(facts.spec), configuration)
+    return revision.revision(revision.engine_digest(facts.spec, facts.policy), configuration)
 
 
 def _configuration(facts: Facts) -> contract.Configuration:
@@ -140,10 +140,14 @@ def _policy(policy: Policy) -> contract.Policy:
             hold_back_characters=spec.stream.hold_back_characters,
             hold_back_seconds=to_seconds(spec.stream.hold_back_time),
         ),
+        consent=judging.consent(spec.consent),
+        audit=judging.audit(spec.audit),
     )
 
 
 def _rule(rule: PolicyRule) -> contract.Rule:
+    if (judging_rule := judging.translated(rule)) is not None:
+        return judging_rule
     if rule.pii is not None:
         entities = tuple(contract.PiiEntity(one) for one in rule.pii.entities)
         return contract.PiiRule(entities, contract.Action(rule.pii.action))

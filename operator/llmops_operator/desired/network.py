@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmops_operator import names
+from llmops_operator.desired import judging
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.objects import child
 
@@ -51,14 +52,15 @@ def _scrapers(facts: Facts) -> Document:
 
 
 def _egress(facts: Facts) -> list[Document]:
-    """Nothing, unless the pod fetches a model or asks a provider: then names, and all but the nodes' own.
+    """Nothing, unless the pod fetches a model or asks a provider or a webhook: then names, and all but the nodes' own.
 
     A policy cannot name a host, hubs answer from changing addresses, and the port of a Service is not the port of its
     pods, so neither address nor port can be narrowed down here. Pods are named apart from addresses, because some
     network plugins do not count them among the addresses. A kubelet's image pulls are not the pod's traffic.
     """
     source = facts.spec.model.source
-    if not facts.is_external and facts.fallback is None and not (source and source.hugging_face):
+    asked = judging.webhooks(facts.policy.spec) if facts.policy else ()
+    if not (facts.is_external or facts.fallback or asked or (source and source.hugging_face)):
         return []
     everywhere = [
         {"namespaceSelector": {}},

@@ -18,6 +18,12 @@ FALLBACK_DIRECTORY = "/etc/llmops-fallback"
 FALLBACK_FILE = f"{FALLBACK_DIRECTORY}/{CREDENTIALS_KEY}"
 """The API key of the provider that is the fallback."""
 
+WEBHOOKS_DIRECTORY = "/etc/llmops-webhooks"
+"""What the guard shows and trusts when it asks the services of its policy."""
+
 MODEL_DIRECTORY = "/model"
+TOKENIZER_FILE = f"{MODEL_DIRECTORY}/tokenizer.json"
+"""Where the models of Hugging Face have it; the guard counts tokens by it."""
+
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
 SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same

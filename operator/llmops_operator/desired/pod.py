@@ -28,7 +28,7 @@ GPU_PRODUCT = "nvidia.com/gpu.product"
 
 def template(facts: Facts) -> Document:
     """The pod template of the Deployment."""
-    annotations = {names.ANNOTATION_ENGINE: revision.engine_digest(facts.spec)}
+    annotations = {names.ANNOTATION_ENGINE: revision.engine_digest(facts.spec, facts.policy)}
     return {"metadata": {"labels": names.labels(facts.name), "annotations": annotations}, "spec": _spec(facts)}
 
 

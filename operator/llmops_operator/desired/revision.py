@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.api.llmdeployment import Cache
+from llmops_operator.desired import judging
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy
 
@@ -30,8 +31,12 @@ def version(spec: BaseModel) -> str:
     return digest(content(spec))
 
 
-def engine_digest(spec: LLMDeploymentSpec) -> str:
-    """The digest of the engine part. The model's name is not in it: the sidecars alone know it."""
+def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
+    """The digest of the engine part. The model's name is not in it: the sidecars alone know it.
+
+    Of the policy, the files that are mounted for it are in it.
+    """
+    files = judging.references(policy.spec if policy else None)
     return digest(
         {
             "source": content(spec.model.source),
@@ -40,6 +45,7 @@ def engine_digest(spec: LLMDeploymentSpec) -> str:
             "scheduling": content(spec.scheduling) or {},
             "requestSeconds": spec.limits.request_seconds,
             "cacheBytes": (spec.cache or Cache()).max_bytes,
+            **({"webhooks": list(files)} if files else {}),
         }
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from llmops_operator import names
 from llmops_operator.api.common import SecretKey
 from llmops_operator.api.llmdeployment import ExternalEngine, ModelSource
-from llmops_operator.desired import paths, triton
+from llmops_operator.desired import judging, paths, triton
 from llmops_operator.desired.facts import Facts
 
 Document = dict[str, Any]
@@ -15,18 +15,17 @@ Document = dict[str, Any]
 CONTRACT, SOCKET, CREDENTIALS, FALLBACK = "contract", "socket", "credentials", "fallback"
 MODEL, ENGINE, SHARED_MEMORY, TEMPORARY = "model", "engine", "shared-memory", "temporary"
 
-OWNER_AND_GROUP = 0o440
-"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""
-
 
 def volumes(facts: Facts) -> list[Document]:
     """All volumes of the pod."""
+    asked = judging.volumes(facts.policy.spec if facts.policy else None)
     if facts.is_external:
-        return [_contract(facts), *_credentials(facts), *_fallback(facts)]
+        return [_contract(facts), *asked, *_credentials(facts), *_fallback(facts)]
     if not facts.has_triton:
-        return [_contract(facts), _socket()]
+        return [_contract(facts), *asked, _socket()]
     return [
         _contract(facts),
+        *asked,
         _socket(),
         {"name": TEMPORARY, "emptyDir": {}},
         {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(facts)}},
@@ -68,6 +67,15 @@ def fallback_mounts(facts: Facts) -> list[Document]:
     if facts.fallback is None or facts.fallback.credentials_secret_ref is None:
         return []
     return [{"name": FALLBACK, "mountPath": paths.FALLBACK_DIRECTORY, "readOnly": True}]
+
+
+def policy_mounts(facts: Facts) -> list[Document]:
+    """What the policy's rules read in the guard: files of webhooks, and the model's, whose tokenizer counts tokens.
+
+    The model is mounted also while no rule counts: otherwise the first one that does would start the engine again.
+    """
+    asked = judging.mounts(facts.policy.spec if facts.policy else None)
+    return [*asked, *_model_mounts(facts.spec.model.source)] if facts.has_triton else asked
 
 
 def fetched_model_mount() -> Document:
@@ -143,7 +151,7 @@ def _secret_volume(name: str, secret: SecretKey | None) -> list[Document]:
     if secret is None:
         return []
     items = [{"key": secret.key, "path": paths.CREDENTIALS_KEY}]
-    source = {"secretName": secret.name, "items": items, "defaultMode": OWNER_AND_GROUP}
+    source = {"secretName": secret.name, "items": items, "defaultMode": judging.OWNER_AND_GROUP}
     return [{"name": name, "secret": source}]
 
 
