@@ -29,6 +29,7 @@ LEFT_OUT: Mapping[str, str] = {
     "limits": "for prompts only",
     "promptLeak": "for answers only, and the bench's prompts have no instructions",
     "topics": "what is on topic is for an author to say",
+    "webhook": "it measures somebody else's service, and holds streams to their end",
 }
 """Rules that cannot be a part of it, by name, each with its reason."""
 

@@ -61,6 +61,10 @@ class SecretKey(Model):
     key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = Field(description="The key in it.")
 
 
+AuthorsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_]*$", max_length=63)]
+"""A name that a policy's author gives and callers are told."""
+
+
 class ConfigMapKey(Model):
     """One key of a ConfigMap of the same namespace."""
 

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, model_validator
+from pydantic.alias_generators import to_snake
 
 from llmops_operator.api.common import Conditions, Duration, Model, SecretKey, chosen
+from llmops_operator.api.judging import (
+    Audit,
+    Consent,
+    ErrorHandling,
+    Harm,
+    JsonSchema,
+    Languages,
+    PromptLeak,
+    TextLimits,
+    Topics,
+    Unicode,
+    Urls,
+    Webhook,
+)
 from llmops_operator.api.matching import MatchAction, NamedPattern, Phrases, Pii, PiiAction, Secrets
 from llmops_operator.api.rules import Unique, rules, seconds_between
 
-RULES = ("patterns", "phrases", "pii", "secrets")
+RULES = (
+    "harm",
+    "jsonSchema",
+    "language",
+    "limits",
+    "patterns",
+    "phrases",
+    "pii",
+    "promptLeak",
+    "secrets",
+    "topics",
+    "unicode",
+    "urls",
+    "webhook",
+)
 """Kinds of rules, as users name them."""
 
 ONE_RULE = f"give exactly one of {', '.join(RULES)}"
 NO_KEY = "the action Hash needs a key: name a Secret in hashKeySecretRef"
 NO_WAY_BACK = "unmask is for input: what is masked in an answer has nowhere to come back to"
-
-
-class ErrorHandling(StrEnum):
-    """What a check that cannot run does."""
-
-    CLOSED = "Closed"
-    OPEN = "Open"
+PROMPTS_ONLY = "limits and topics are for input: they look at requests"
+ANSWERS_ONLY = "promptLeak and jsonSchema are for output: they look at answers"
 
 
 class PolicyRule(Model):
@@ -31,16 +54,27 @@ class PolicyRule(Model):
 
     model_config = rules((f"[{', '.join(f'has(self.{one})' for one in RULES)}].filter(x, x).size() == 1", ONE_RULE))
 
-    pii: Pii | None = Field(default=None, description="Personal data.")
-    secrets: Secrets | None = Field(default=None, description="Keys, tokens and passwords.")
-    phrases: Phrases | None = Field(default=None, description="Phrases of your own.")
+    harm: Harm | None = Field(default=None, description="Texts that harm, by category.")
+    json_schema: JsonSchema | None = Field(default=None, description="Answers that are JSON of a schema; output only.")
+    language: Languages | None = Field(default=None, description="Languages that may be used.")
+    limits: TextLimits | None = Field(default=None, description="How much a request may hold; input only.")
     patterns: Annotated[list[NamedPattern], Field(min_length=1, max_length=100), Unique("name")] | None = Field(
         default=None, description="Expressions of your own."
     )
+    phrases: Phrases | None = Field(default=None, description="Phrases of your own.")
+    pii: Pii | None = Field(default=None, description="Personal data.")
+    prompt_leak: PromptLeak | None = Field(
+        default=None, description="Answers that repeat the instructions of the request; output only."
+    )
+    secrets: Secrets | None = Field(default=None, description="Keys, tokens and passwords.")
+    topics: Topics | None = Field(default=None, description="What the user talks about; input only.")
+    unicode: Unicode | None = Field(default=None, description="Characters that hide, reorder or fake text.")
+    urls: Urls | None = Field(default=None, description="Where links lead.")
+    webhook: Webhook | None = Field(default=None, description="A service of your own that judges texts.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len(chosen(self, *RULES)) != 1:
+        if len(chosen(self, *map(to_snake, RULES))) != 1:
             raise ValueError(ONE_RULE)
         return self
 
@@ -78,6 +112,8 @@ class GuardPolicySpec(Model):
     model_config = rules(
         (f"has(self.hashKeySecretRef) || ({_no_rule('input', HASHES)} && {_no_rule('output', HASHES)})", NO_KEY),
         (_no_rule("output", "has(r.pii) && r.pii.unmask"), NO_WAY_BACK),
+        (_no_rule("output", "has(r.limits) || has(r.topics)"), PROMPTS_ONLY),
+        (_no_rule("input", "has(r.promptLeak) || has(r.jsonSchema)"), ANSWERS_ONLY),
     )
 
     on_error: ErrorHandling = Field(
@@ -93,6 +129,8 @@ class GuardPolicySpec(Model):
     hash_key_secret_ref: SecretKey | None = Field(
         default=None, description="The key for the action Hash, at least 16 bytes; another key needs new pods."
     )
+    consent: Consent | None = Field(default=None, description="What says that a caller agrees.")
+    audit: Audit | None = Field(default=None, description="What is written for auditors; nothing when left out.")
 
     @model_validator(mode="after")
     def _can_hash(self) -> Self:
@@ -104,6 +142,14 @@ class GuardPolicySpec(Model):
     def _unmasks_prompts(self) -> Self:
         if any(rule.pii is not None and rule.pii.unmask for rule in self.output):
             raise ValueError(NO_WAY_BACK)
+        return self
+
+    @model_validator(mode="after")
+    def _rules_are_where_they_look(self) -> Self:
+        if any(chosen(rule, "limits", "topics") for rule in self.output):
+            raise ValueError(PROMPTS_ONLY)
+        if any(chosen(rule, "prompt_leak", "json_schema") for rule in self.input):
+            raise ValueError(ANSWERS_ONLY)
         return self
 
 

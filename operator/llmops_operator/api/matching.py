@@ -8,7 +8,7 @@ from typing import Annotated, Self
 import re2
 from pydantic import Field, model_validator
 
-from llmops_operator.api.common import ConfigMapKey, Model, chosen
+from llmops_operator.api.common import AuthorsName, ConfigMapKey, Model, chosen
 from llmops_operator.api.rules import FieldRule, Unique, rules
 from llmops_sidecars.contract import IDENTIFYING, MOST_PHRASE_CHARACTERS, Country, PiiEntity
 
@@ -17,9 +17,6 @@ QUIET.log_errors = False  # or the library writes to stderr by itself
 UNREADABLE = "must be a regular expression in RE2's syntax, which has no look-around and no back-references"
 UNMASKING = "unmask needs the action Mask: nothing else is put back"
 ONE_LIST = "give exactly one of inline, configMapRef"
-
-AuthorsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_]*$", max_length=63)]
-"""A name that a policy's author gives and callers are told."""
 
 
 class MatchAction(StrEnum):

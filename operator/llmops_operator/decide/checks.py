@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.decide.values import Hold
-from llmops_operator.desired import paths
+from llmops_operator.desired import judging, paths
 from llmops_operator.desired.policy import lists_of
 from llmops_operator.world import Document, Invalid, Lists, World, controller, lost_by_us, owned_by
 from llmops_sidecars.contract import phrases_of
@@ -106,6 +107,34 @@ def _lists_work(world: World, spec: LLMDeploymentSpec) -> Hold | None:
     return list_problem(policy, world.lists) if isinstance(policy, GuardPolicySpec) else None
 
 
+def _policy_fits(world: World, spec: LLMDeploymentSpec) -> Hold | None:
+    policy = world.policies[spec.guard.policy_ref.name] if spec.guard else None
+    if policy is None or isinstance(policy.spec, Invalid):
+        return None
+    problem = _uncountable(policy.spec, spec) or _outside(policy.spec, world.deployment.metadata.namespace)
+    if problem is None:
+        return None
+    message = f"{names.GUARD_POLICY} {policy.metadata.name} cannot be used here: {problem}"
+    return Hold(POLICY_INVALID, message, terminal=True)
+
+
+def _uncountable(policy: GuardPolicySpec, spec: LLMDeploymentSpec) -> str | None:
+    if not judging.counts_tokens(policy) or spec.model.source is not None:
+        return None
+    return "limits.tokens needs model.source, with a tokenizer.json in it; give one, or limit characters instead"
+
+
+def _outside(policy: GuardPolicySpec, namespace: str) -> str | None:
+    """What is sent without TLS stays in the namespace: its network and its Services are the policy's author's own."""
+    for webhook in judging.webhooks(policy):
+        parts = urlsplit(webhook.url)
+        labels = (parts.hostname or "").split(".")
+        own = [namespace, "svc", "cluster", "local"]
+        if parts.scheme == "http" and labels[1:] not in ([], own[:1], own[:2], own):
+            return f"webhook {webhook.url}: http is for Services of this namespace; use https, or NAME.{namespace}.svc"
+    return None
+
+
 def _names_are_free(world: World, children: Sequence[Document]) -> Hold | None:
     found = (world.child(one["kind"], one["metadata"]["name"]) for one in children)
     return next((hold for live in found if live is not None and (hold := _foreign(world, live))), None)
@@ -124,6 +153,7 @@ SPEC_CHECKS: tuple[SpecCheck, ...] = (
     _templates_work,  # a template that no request could use
     _policy_exists,  # a policy that is named and not there
     _policy_works,  # a policy that the guard could not run
+    _policy_fits,  # a policy that asks for what this deployment has not
     _lists_work,  # lists of phrases that are not there, or that it could not read
 )
 

@@ -18,9 +18,6 @@ from llmops_sidecars import contract
 
 Document = dict[str, Any]
 
-OWNER_AND_GROUP = 0o440
-"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""
-
 
 @dataclass(frozen=True)
 class _Mounted:
@@ -81,7 +78,7 @@ def _mounted(access: Access) -> Iterator[_Mounted]:
 
 def _source(one: _Mounted) -> Document:
     items = {"items": [{"key": key, "path": key} for key in one.keys]} if one.keys else {}
-    return {"secretName": one.secret, **items, "defaultMode": OWNER_AND_GROUP, "optional": True}
+    return {"secretName": one.secret, **items, "defaultMode": paths.OWNER_AND_GROUP, "optional": True}
 
 
 def _jwt(jwt: Jwt) -> contract.Jwt:

@@ -24,7 +24,7 @@ from llmops_operator.api.llmdeployment import (
     VLLMEngine,
 )
 from llmops_operator.api.units import to_bytes
-from llmops_operator.desired import access, paths, policy, triton
+from llmops_operator.desired import access, paths, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.volumes import (
     contract_mount,
@@ -32,6 +32,7 @@ from llmops_operator.desired.volumes import (
     engine_mounts,
     fallback_mounts,
     fetched_model_mount,
+    policy_mounts,
     socket_mount,
 )
 
@@ -100,7 +101,7 @@ def guard(facts: Facts) -> Document:
         "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening(facts)],
         **_front_door(facts),
         "resources": _resources("96Mi", GUARD_MEMORY),
-        "volumeMounts": [contract_mount(), socket_mount(), *access.mounts(facts), *policy.mounts(facts.policy)],
+        "volumeMounts": [contract_mount(), socket_mount(), *access.mounts(facts), *policy_mounts(facts)],
     }
 
 
@@ -113,7 +114,7 @@ def serve(facts: Facts) -> Document:
         "volumeMounts": [
             contract_mount(),
             *access.mounts(facts),
-            *policy.mounts(facts.policy),
+            *policy_mounts(facts),
             *credentials_mounts(facts),
             *fallback_mounts(facts),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmops_operator import names
+from llmops_operator.desired import judging
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.objects import child
 
@@ -52,7 +53,9 @@ def _scrapers(facts: Facts) -> Document:
 
 
 def _egress(facts: Facts) -> list[Document]:
-    """Nothing, unless the pod fetches a model, asks a provider or an issuer: then names, and all but the nodes' own.
+    """Nothing, unless the pod fetches a model or asks somebody outside: then names, and all but the nodes' own.
+
+    Outside are providers, issuers and webhooks.
 
     A policy cannot name a host, hubs and issuers answer from changing addresses, and the port of a Service is not the
     port of its pods, so neither address nor port can be narrowed down here. Pods are named apart from addresses,
@@ -60,7 +63,8 @@ def _egress(facts: Facts) -> list[Document]:
     traffic.
     """
     source = facts.spec.model.source
-    asks = facts.is_external or facts.fallback is not None or facts.access.jwt is not None
+    webhooks = judging.webhooks(facts.policy.spec) if facts.policy else ()
+    asks = facts.is_external or facts.fallback is not None or facts.access.jwt is not None or webhooks
     if not asks and not (source and source.hugging_face):
         return []
     everywhere = [

@@ -29,6 +29,15 @@ HASH_KEY = "key"
 HASH_KEY_FILE = f"{HASH_KEY_DIRECTORY}/{HASH_KEY}"
 """What the guard hashes personal data with, where its policy does."""
 
+WEBHOOKS_DIRECTORY = "/etc/llmops-webhooks"
+"""What the guard shows and trusts when it asks the services of its policy."""
+
 MODEL_DIRECTORY = "/model"
+TOKENIZER_FILE = f"{MODEL_DIRECTORY}/tokenizer.json"
+"""Where the models of Hugging Face have it; the guard counts tokens by it."""
+
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
 SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same
+
+OWNER_AND_GROUP = 0o440
+"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""

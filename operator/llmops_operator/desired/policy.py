@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UNSET
+
 from llmops_operator.api import GuardPolicySpec
 from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.matching import Phrases, Pii
 from llmops_operator.api.units import to_seconds
-from llmops_operator.desired import paths, revision
+from llmops_operator.desired import judging, paths, revision
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import ListKey, Policy
 from llmops_sidecars import contract
@@ -21,8 +23,6 @@ from llmops_sidecars import contract
 Document = dict[str, Any]
 
 HASH_KEY = "hash-key"
-OWNER_AND_GROUP = 0o440
-"""Mode of a secret's file: the pod's fsGroup reads it, nobody writes it."""
 
 
 def settings(policy: Policy) -> contract.Policy:
@@ -38,7 +38,9 @@ def settings(policy: Policy) -> contract.Policy:
             hold_back_characters=spec.stream.hold_back_characters,
             hold_back_seconds=to_seconds(spec.stream.hold_back_time),
         ),
-        **({"hash_key_file": paths.HASH_KEY_FILE} if spec.hash_key_secret_ref else {}),
+        hash_key_file=paths.HASH_KEY_FILE if spec.hash_key_secret_ref else UNSET,
+        consent=judging.consent(spec.consent),
+        audit=judging.audit(spec.audit),
     )
 
 
@@ -54,20 +56,25 @@ def files(policy: Policy | None) -> dict[str, str]:
 
 
 def volumes(policy: Policy | None) -> list[Document]:
-    """The key for hashes."""
-    key = policy.spec.hash_key_secret_ref if policy else None
-    if key is None:
-        return []
-    items = [{"key": key.key, "path": paths.HASH_KEY}]
-    source = {"secretName": key.name, "items": items, "defaultMode": OWNER_AND_GROUP, "optional": True}
-    return [{"name": HASH_KEY, "secret": source}]
+    """The key for hashes, and what webhooks are asked with."""
+    return [*_hash_key(policy.spec), *judging.volumes(policy.spec)] if policy else []
 
 
 def mounts(policy: Policy | None) -> list[Document]:
-    """Its directory, for the guard."""
-    if policy is None or policy.spec.hash_key_secret_ref is None:
+    """Their directories, for the guard."""
+    if policy is None:
         return []
-    return [{"name": HASH_KEY, "mountPath": paths.HASH_KEY_DIRECTORY, "readOnly": True}]
+    key = {"name": HASH_KEY, "mountPath": paths.HASH_KEY_DIRECTORY, "readOnly": True}
+    return [*([key] if policy.spec.hash_key_secret_ref else []), *judging.mounts(policy.spec)]
+
+
+def _hash_key(spec: GuardPolicySpec) -> list[Document]:
+    key = spec.hash_key_secret_ref
+    if key is None:
+        return []
+    items = [{"key": key.key, "path": paths.HASH_KEY}]
+    source = {"secretName": key.name, "items": items, "defaultMode": paths.OWNER_AND_GROUP, "optional": True}
+    return [{"name": HASH_KEY, "secret": source}]
 
 
 def _file(text: str) -> str:
@@ -75,6 +82,8 @@ def _file(text: str) -> str:
 
 
 def _rule(rule: PolicyRule, policy: Policy) -> contract.Rule:
+    if (judging_rule := judging.translated(rule)) is not None:
+        return judging_rule
     if rule.pii is not None:
         return _pii(rule.pii)
     if rule.secrets is not None:

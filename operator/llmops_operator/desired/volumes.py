@@ -68,6 +68,15 @@ def fallback_mounts(facts: Facts) -> list[Document]:
     return [{"name": FALLBACK, "mountPath": paths.FALLBACK_DIRECTORY, "readOnly": True}]
 
 
+def policy_mounts(facts: Facts) -> list[Document]:
+    """What the policy's rules read in the guard: keys, files of webhooks, the model's tokenizer.
+
+    The model is mounted also while no rule counts: otherwise the first one that does would start the engine again.
+    """
+    own = policy.mounts(facts.policy)
+    return [*own, *_model_mounts(facts.spec.model.source)] if facts.has_triton else own
+
+
 def fetched_model_mount() -> Document:
     """The model's directory, for the container that fills it."""
     return {"name": MODEL, "mountPath": paths.MODEL_DIRECTORY}
@@ -141,12 +150,12 @@ def _secret_volume(name: str, secret: SecretKey | None) -> list[Document]:
     if secret is None:
         return []
     items = [{"key": secret.key, "path": paths.CREDENTIALS_KEY}]
-    source = {"secretName": secret.name, "items": items, "defaultMode": access.OWNER_AND_GROUP}
+    source = {"secretName": secret.name, "items": items, "defaultMode": paths.OWNER_AND_GROUP}
     return [{"name": name, "secret": source}]
 
 
 def _mounted(facts: Facts) -> list[Document]:
-    """What the guard alone reads beside the contract: who may ask, and the key for hashes."""
+    """What the guard alone reads beside the contract: who may ask, and what its policy needs."""
     return [*access.volumes(facts), *policy.volumes(facts.policy)]
 
 

@@ -21,6 +21,9 @@ from llmops_sidecars.contract.access import (
     TenantLimits,
 )
 from llmops_sidecars.contract.checks import (
+    HarmCategory,
+    HarmRule,
+    HarmThreshold,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
@@ -31,6 +34,7 @@ from llmops_sidecars.contract.checks import (
     UnicodeRule,
     UrlKind,
     UrlsRule,
+    WebhookRule,
 )
 from llmops_sidecars.contract.document import (
     VERSION,
@@ -67,7 +71,7 @@ from llmops_sidecars.contract.matching import (
     SecretsRule,
     phrases_of,
 )
-from llmops_sidecars.contract.policy import Policy, Rule, StreamWindow
+from llmops_sidecars.contract.policy import Audit, AuditText, Consent, Policy, Rule, StreamWindow
 from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
 from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
@@ -79,14 +83,20 @@ __all__ = [
     "Access",
     "Action",
     "ApiKeys",
+    "Audit",
+    "AuditText",
     "BenchmarkEngine",
     "CacheSettings",
     "CertificateField",
     "Configuration",
+    "Consent",
     "Contract",
     "ContractError",
     "Country",
     "Engine",
+    "HarmCategory",
+    "HarmRule",
+    "HarmThreshold",
     "JsonSchemaRule",
     "Jwt",
     "LanguageRule",
@@ -124,6 +134,7 @@ __all__ = [
     "UrlsRule",
     "Variable",
     "VariableType",
+    "WebhookRule",
     "decode",
     "digest",
     "encode",

@@ -10,6 +10,33 @@ from msgspec import Meta, Struct
 from llmops_sidecars.contract.rule import Action, RuleModel
 
 
+class HarmCategory(StrEnum):
+    """Kinds of harm."""
+
+    VIOLENCE = "Violence"
+    SELF_HARM = "SelfHarm"
+    SEXUAL = "Sexual"
+    SEXUAL_MINORS = "SexualMinors"
+    HATE = "Hate"
+    HARASSMENT = "Harassment"
+    ILLEGAL = "Illegal"
+    PROFANITY = "Profanity"
+
+
+class HarmThreshold(Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of harm that is looked for, and the score from 0 to 1 from which on it is found."""
+
+    category: HarmCategory
+    threshold: Annotated[float, Meta(gt=0, le=1)] = 0.5
+
+
+class HarmRule(RuleModel, frozen=True, tag="harm"):
+    """Texts that harm, by category."""
+
+    categories: tuple[HarmThreshold, ...] = tuple(map(HarmThreshold, HarmCategory))
+    action: Action = Action.BLOCK
+
+
 class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
     """An answer that is no JSON, or not of this schema."""
 
@@ -105,4 +132,29 @@ class UrlsRule(RuleModel, frozen=True, tag="urls"):
     action: Action = Action.MASK
 
 
-CheckRule = JsonSchemaRule | LanguageRule | LimitsRule | PromptLeakRule | TopicsRule | UnicodeRule | UrlsRule
+class WebhookRule(RuleModel, frozen=True, tag="webhook"):
+    """A service that judges texts, at a URL, within so many seconds.
+
+    What is in the files is read for each question: a bearer token, a key for signatures, certificates of authorities
+    that are believed instead of the system's. `action`: the strongest that an answer may ask for.
+    """
+
+    url: str
+    timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 2.0
+    token_file: str | None = None
+    key_file: str | None = None
+    authorities_file: str | None = None
+    action: Action = Action.BLOCK
+
+
+CheckRule = (
+    HarmRule
+    | JsonSchemaRule
+    | LanguageRule
+    | LimitsRule
+    | PromptLeakRule
+    | TopicsRule
+    | UnicodeRule
+    | UrlsRule
+    | WebhookRule
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from msgspec import UNSET, Struct, UnsetType
 
 from llmops_sidecars.contract.checks import CheckRule
@@ -18,10 +20,36 @@ class StreamWindow(Struct, frozen=True, forbid_unknown_fields=True):
     hold_back_seconds: float = 0.25
 
 
+class Consent(Struct, frozen=True, forbid_unknown_fields=True):
+    """What says that a caller agrees: a header of the request, or a claim of its access token.
+
+    `required`: a request without it is refused; otherwise it is only recorded.
+    """
+
+    header: str | None = None
+    claim: str | None = None
+    required: bool = True
+
+
+class AuditText(StrEnum):
+    """Whether audit records hold texts, and how."""
+
+    NEVER = "Never"
+    MASKED = "Masked"
+
+
+class Audit(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written for auditors. `verdicts`: a record of each request."""
+
+    verdicts: bool = True
+    text: AuditText = AuditText.NEVER
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """The rules for prompts (`input`) and for answers (`output`), in the order in which they run.
 
-    `hash_key_file` holds the key for the action Hash; a policy without one is written as it was before there were keys.
+    `hash_key_file` holds the key for the action Hash. A policy without it, consent or audit is written as it was before
+    these were known, for sidecars of that time.
     """
 
     name: str = ""
@@ -31,3 +59,5 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     output: tuple[Rule, ...] = ()
     stream: StreamWindow = StreamWindow()
     hash_key_file: str | UnsetType = UNSET
+    consent: Consent | UnsetType = UNSET
+    audit: Audit | UnsetType = UNSET

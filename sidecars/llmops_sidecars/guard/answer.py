@@ -50,6 +50,11 @@ class GuardedAnswer:
             return self._open[0].blocked_by is not None
         return all(choice.blocked_by is not None for choice in self._open)
 
+    @property
+    def kept(self) -> list[str]:
+        """The beginnings of the contents, for auditors: without the values that came back."""
+        return [choice.kept for choice in self._choices if choice.kept]
+
     def push(self, chunk: Chunk, now: float) -> list[ChunkChoice]:
         """Take a chunk; raises ApiError for one of unknown shape, RuleError when a rule cannot run."""
         self.created, self.usage = chunk.created or self.created, chunk.tokens or self.usage
@@ -61,7 +66,7 @@ class GuardedAnswer:
             if choice not in self._open:
                 continue
             leaving += choice.push(given, now)
-            if choice.finish_reason is not None and len(self._open) > 1:
+            if choice.finish_reason is not None and len(self._open) > 1 and not self.judging.rules.waits:
                 self._open.remove(choice)
                 leaving += choice.end()
         return leaving
@@ -70,6 +75,12 @@ class GuardedAnswer:
         """Let what has been held long enough go."""
         return [leaving for choice in self._open for leaving in choice.tick(now)]
 
-    def end(self) -> list[ChunkChoice]:
-        """What is left, and the ends of the choices that have not been told yet; raises ApiError and RuleError."""
-        return [leaving for choice in self._open for leaving in choice.end()]
+    async def end(self) -> list[ChunkChoice]:
+        """What is left, and the ends of the choices that have not been told yet; raises ApiError and RuleError.
+
+        Where a rule has to be waited for, nothing has left yet: it sees all texts of all choices, or no choice leaves.
+        """
+        leaving = [leaving for choice in self._open for leaving in choice.end()]
+        shown = [text for choice in self._open for text in choice.shown]
+        blocked_by = await self.judging.consulted(shown) if shown else None
+        return leaving if blocked_by is None else [choice.withdrawn(blocked_by) for choice in self._open]

@@ -15,6 +15,7 @@ from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Pipeline, Work
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.guard.record import request_id_of
+from llmops_sidecars.guard.rules.webhook.client import SESSIONS
 from llmops_sidecars.guard.serving import Serving
 from llmops_sidecars.openai.answers import Model, ModelList, encode_answer
 from llmops_sidecars.openai.chat_endpoint import ChatEndpoint
@@ -87,10 +88,13 @@ class GuardApp:
 
     async def run(self) -> None:
         """Watch the contract, keys and certificates, and the engine, for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._contract.run(), name="contract")
-            tasks.create_task(self.access.run(), name="access")
-            tasks.create_task(self.readiness.run(), name="readiness")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._contract.run(), name="contract")
+                tasks.create_task(self.access.run(), name="access")
+                tasks.create_task(self.readiness.run(), name="readiness")
+        finally:
+            await SESSIONS.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

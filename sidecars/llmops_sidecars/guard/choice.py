@@ -22,11 +22,18 @@ FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "function_call", CON
 MOST_CALLS = 128
 """Of one choice: as many as a request may have tools."""
 
+MOST_KEPT = 16 * 1024
+"""Characters of the content that are kept for auditors, and what came with the last of them."""
+
 _NO_FUNCTION = FunctionDelta()
 
 
 class GuardedChoice:
-    """The choice that clients know by `index`. `finish_reason` is known once it has ended, or was blocked."""
+    """The choice that clients know by `index`. `finish_reason` is known once it has ended, or was blocked.
+
+    `shown`: what leaves, as the rules let it, where others are asked before it does. `kept`: the beginning of the
+    content, the same way, where auditors want it.
+    """
 
     def __init__(self, index: int, judging: Judging) -> None:
         """Start empty."""
@@ -36,6 +43,8 @@ class GuardedChoice:
         self._waiting: list[ChunkChoice] = []
         self._calls: dict[int, _GuardedCall] = {}
         self._said = Said() if judging.terms.any else None
+        self.shown: list[str] = []
+        self.kept = ""
         self.blocked_by: str | None = None
         self.finish_reason: str | None = None
 
@@ -56,11 +65,11 @@ class GuardedChoice:
         delta, logprobs = choice.delta, self._wanted(choice.logprobs)
         if delta.content or logprobs.content:
             if self._content is None:
-                self._content = GuardedText(self._judging)
+                self._content = GuardedText(self._judging, self._judging.rules)
             leaving += self._of_content(self._content.push(delta.content or "", now, logprobs.content or ()))
         if delta.refusal or logprobs.refusal:
             if self._refusal is None:
-                self._refusal = GuardedText(self._judging)
+                self._refusal = GuardedText(self._judging, self._judging.rules.beside_content)
             leaving += self._of_refusal(self._refusal.push(delta.refusal or "", now, logprobs.refusal or ()))
         for call in delta.tool_calls or ():
             leaving += self._behind_texts(self._add_call(call, now))
@@ -95,6 +104,11 @@ class GuardedChoice:
             self._judging.terms.conclude(self._said, self.finish_reason or "")
         return [*leaving, ChunkChoice(self.index, Delta(), self.finish_reason)]
 
+    def withdrawn(self, blocked_by: str) -> ChunkChoice:
+        """The end of a choice of which nothing may leave."""
+        self.blocked_by, self.finish_reason, self.kept = blocked_by, CONTENT_FILTER, ""
+        return ChunkChoice(self.index, Delta(), CONTENT_FILTER)
+
     def _wanted(self, logprobs: Logprobs | UnsetType | None) -> Logprobs:
         return logprobs if self._judging.logprobs and isinstance(logprobs, Logprobs) else _NO_LOGPROBS
 
@@ -116,7 +130,7 @@ class GuardedChoice:
         if call.ended:
             raise engine_failed("The model goes on with a tool call after it has begun another one.")
         if call.arguments is None:
-            call.arguments = GuardedText(self._judging, json_text)
+            call.arguments = GuardedText(self._judging, self._judging.rules.beside_content, json_text)
         leaving += self._head(call)
         return leaving + self._of_arguments(call, call.arguments.push(function.arguments, now))
 
@@ -125,8 +139,8 @@ class GuardedChoice:
         if call.name.told or self.blocked_by is not None:
             return []
         name = call.name.flush()
+        self._passes(name)
         if name.blocked_by is not None:
-            self._passes(name)
             return []
         self._judging.terms.require_offered(name.text)
         if self._said is not None:
@@ -144,15 +158,20 @@ class GuardedChoice:
         return leaving
 
     def _behind_texts(self, leaving: list[ChunkChoice]) -> list[ChunkChoice]:
-        """What calls say waits while a text before them is held: clients take a call for the end of what was before."""
+        """What calls say waits while a text before them is held: clients take a call for the end of what was before.
+
+        It waits for the end where somebody has to be asked first.
+        """
         self._waiting += leaving
         held = (text is not None and text.holds for text in (self._content, self._refusal))
-        if self.blocked_by is not None or any(held):
+        if self.blocked_by is not None or self._judging.rules.waits or any(held):
             return []
         leaving, self._waiting = self._waiting, []
         return leaving
 
     def _of_content(self, leaving: Leaving) -> list[ChunkChoice]:
+        if self._judging.keeps and self.blocked_by is None and len(self.kept) < MOST_KEPT:
+            self.kept += leaving.judged
         if not self._passes(leaving):
             return []
         if self._said is not None:
@@ -182,6 +201,8 @@ class GuardedChoice:
             return False
         if leaving.blocked_by is not None:
             self.blocked_by, self.finish_reason = leaving.blocked_by, CONTENT_FILTER
+        if self._judging.rules.waits:
+            self.shown += filter(None, (leaving.judged, *leaving.ranks))
         return bool(leaving.text or leaving.logprobs)
 
 

@@ -1,6 +1,6 @@
 """`/v1/embeddings`: texts through the input rules, vectors back; they say nothing that a rule could read.
 
-parse -> configuration -> rules -> engine -> answer
+parse -> configuration, consent -> rules -> engine -> answer
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 from llmops_sidecars.guard.inspection import Inspection
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming
-from llmops_sidecars.guard.preparation import THREAD_BYTES, caller_of, internal_headers
+from llmops_sidecars.guard.preparation import THREAD_BYTES, admitted, internal_headers
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.rules.finding import Context
-from llmops_sidecars.guard.serving import Served, choose
+from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.guard.upstream import OK, opened, refusal
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.openai.chat import ChatRequest, Message
@@ -53,8 +53,7 @@ class EmbeddingWork:
         record.parse_seconds = self._clock() - started
         if request.model != contract.model:
             raise model_not_found(contract.model)
-        served = choose(incoming.serving, caller_of(request.user, record))
-        record.revision = served.configuration.revision
+        served = admitted(incoming, request.user)
         inspection = Inspection(served.policy, Context(), record)
         check = partial(self._checked, request, inspection, record)
         body = await asyncio.to_thread(check) if len(incoming.body) >= THREAD_BYTES else check()
@@ -75,6 +74,8 @@ class EmbeddingWork:
         finally:
             record.check_seconds = self._clock() - started
             self._metrics.check.labels(record.revision).observe(record.check_seconds)
+            if record.audit is not None:
+                record.audit.hear(texts, inspection.input)
 
     async def _answer(self, incoming: Incoming, served: Served, body: bytes, inputs: int) -> PassedEmbeddings:
         record, limits, sent = incoming.record, incoming.serving.contract.limits, self._clock()

@@ -1,6 +1,6 @@
 """From a body to an answer, for every endpoint that generates.
 
-parse -> configuration -> template -> rules -> cache and engine -> rules -> answer
+parse -> configuration, consent -> template -> rules -> cache and engine -> rules -> answer
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from functools import partial
 from llmops_sidecars.guard.answer import GuardedAnswer
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming, Work
-from llmops_sidecars.guard.preparation import Forwarded, Preparation, caller_of
+from llmops_sidecars.guard.preparation import Forwarded, Preparation, admitted
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.guard.record import HIT, Record
 from llmops_sidecars.guard.reply import Reply
-from llmops_sidecars.guard.serving import Served, choose
+from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.guard.text import Judging
 from llmops_sidecars.guard.upstream import CHAT_PATH, OK, commit, opened, refusal
 from llmops_sidecars.guard.verdict import RuleError
@@ -49,13 +49,14 @@ class Generation:
         record, contract = incoming.record, incoming.serving.contract
         call = self._read(endpoint, incoming)
         asked = call.requests[0]
-        served = choose(incoming.serving, caller_of(asked.safety_identifier or asked.user, record))
-        record.revision = served.configuration.revision
+        served = admitted(incoming, asked.safety_identifier or asked.user)
         forwarded = await self._preparation.of(call, served, incoming)
         token = partial(self._token, record)
         reply = Reply(call, contract.model, record, contract.limits, incoming.sender, self._clock, token)
         for number, one in enumerate(forwarded):
-            answer = GuardedAnswer(_judging(call, served, one), choices=asked.choices, first=number * asked.choices)
+            answer = GuardedAnswer(
+                _judging(call, served, one, record), choices=asked.choices, first=number * asked.choices
+            )
             await self._forward(incoming, one, answer, reply, last=number == len(forwarded) - 1)
 
     def _read(self, endpoint: Endpoint, incoming: Incoming) -> Call:
@@ -83,6 +84,8 @@ class Generation:
                 raise guard_unavailable() from error
             finally:
                 _account(record, answer)
+                if record.audit is not None:
+                    record.audit.answer(answer.kept, one.inspection.output)
 
     def _token(self, record: Record) -> None:
         """The engine has said something, unless the cache remembers it."""
@@ -96,7 +99,7 @@ class Generation:
             await commit(self._downstream, one.generation)
 
 
-def _judging(call: Call, served: Served, one: Forwarded) -> Judging:
+def _judging(call: Call, served: Served, one: Forwarded, record: Record) -> Judging:
     """How the answer to one request is judged."""
     return Judging(
         one.inspection.output,
@@ -105,11 +108,13 @@ def _judging(call: Call, served: Served, one: Forwarded) -> Judging:
         vault=one.inspection.vault,
         terms=call.terms,
         logprobs=bool(call.requests[0].logprobs),
+        keeps=record.audit is not None and record.audit.keeps_texts,
     )
 
 
 def _account(record: Record, answer: GuardedAnswer) -> None:
     record.usage = record.usage.plus(answer.usage)
     record.found("output", answer.judging.counts, answer.judging.errors.elements())
+    record.took(answer.judging.waited)
     if answer.blocked_by is not None:
         record.outcome = "answer_blocked"

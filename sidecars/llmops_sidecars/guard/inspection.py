@@ -10,7 +10,7 @@ from llmops_sidecars.guard.policy import CompiledPolicy
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Context, Size
 from llmops_sidecars.guard.vault import Vault
-from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, ask, decide, judge, measure, weigh
+from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, consult, decide, judge, measure
 from llmops_sidecars.openai.chat import ChatRequest, message_text
 from llmops_sidecars.openai.errors import content_blocked, guard_unavailable
 
@@ -19,14 +19,14 @@ INSTRUCTING = frozenset({"system", "developer"})
 
 
 class Inspection:
-    """One request's; `output` are the rules for its answer, `vault` what was masked in it and comes back."""
+    """One request's. `input` and `output`: the rules for it and for its answer; `vault`: what comes back in it."""
 
     def __init__(self, policy: CompiledPolicy, context: Context, record: Record) -> None:
         """Bind the rules to the request."""
         known = replace(
             context, request=record.request_id, tenant=record.partition, policy=(policy.name, policy.version)
         )
-        self._input, self._record = policy.input.bound(replace(known, direction=INPUT)), record
+        self.input, self._record = policy.input.bound(replace(known, direction=INPUT)), record
         self.output = policy.output.bound(replace(known, direction=OUTPUT))
         self.vault = Vault()
         self._texts: list[str] = []
@@ -35,34 +35,32 @@ class Inspection:
     def text(self, text: str) -> str:
         """One text of the request, as it may pass; raises ApiError when it must not."""
         try:
-            verdict = judge(text, self._input, self.vault)
+            verdict = judge(text, self.input, self.vault)
         except RuleError as error:
             raise self._unable(error) from error
         self._account(verdict)
-        if self._input.asking or self._input.weighing:
+        if self.input.waits:
             self._texts.append(verdict.text)
         return verdict.text
 
     def size(self, request: ChatRequest) -> None:
         """The whole request, whose texts are put together only for rules that want them; raises ApiError."""
         self._messages = len(request.messages)
-        if not self._input.measuring:
+        if not self.input.measuring:
             return
         said = tuple(message_text(one) for one in request.messages if one.role == USER)
         try:
-            findings = measure(Size(self._messages, tuple(texts(request)), said), self._input)
+            findings = measure(Size(self._messages, tuple(texts(request)), said), self.input)
         except RuleError as error:
             raise self._unable(error) from error
         self._conclude(findings)
 
     async def asked(self) -> None:
         """What takes long, or others say, of the texts that have passed, as they are forwarded; raises ApiError."""
+        if not self.input.waits:
+            return
         try:
-            if self._input.weighing:
-                self._conclude(await weigh(Size(self._messages, tuple(self._texts)), self._input))
-            if self._input.asking:
-                for text in self._texts:
-                    self._conclude(await ask(text, self._input))
+            self._conclude(await consult(Size(self._messages, tuple(self._texts)), self.input))
         except RuleError as error:
             raise self._unable(error) from error
 

@@ -10,7 +10,10 @@ from typing import Any
 
 from llmops_sidecars.contract import (
     Action,
+    Audit,
+    Consent,
     ContractError,
+    HarmRule,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
@@ -26,8 +29,10 @@ from llmops_sidecars.contract import (
     TopicsRule,
     UnicodeRule,
     UrlsRule,
+    WebhookRule,
 )
 from llmops_sidecars.guard.rules import (
+    harm,
     json_schema,
     language,
     limits,
@@ -39,6 +44,7 @@ from llmops_sidecars.guard.rules import (
     topics,
     unicode,
     urls,
+    webhook,
 )
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Check, Context, Tail
 from llmops_sidecars.guard.rules.hashing import hashed
@@ -47,6 +53,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    HarmRule: harm.make,
     JsonSchemaRule: json_schema.make,
     LanguageRule: language.make,
     LimitsRule: limits.make,
@@ -55,6 +62,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     UnicodeRule: unicode.make,
     UrlsRule: urls.make,
     PhrasesRule: phrases.make,
+    WebhookRule: webhook.make,
 }
 """From a rule's model to the rule, one line a rule; they raise ValueError with the reason why one cannot be used."""
 
@@ -91,6 +99,11 @@ class Rules:
         return tuple(check for check in self.checks if check.weigh or check.bind_weigh)
 
     @cached_property
+    def waits(self) -> bool:
+        """Whether any of them has to be waited for."""
+        return bool(self.asking or self.weighing)
+
+    @cached_property
     def tails(self) -> tuple[Tail, ...]:
         """What the rules say of the end of a stream."""
         return tuple(check.tail for check in self.checks if check.tail is not None)
@@ -108,7 +121,7 @@ class Rules:
     @cached_property
     def whole(self) -> bool:
         """Whether an answer has to be complete before anything of it can be checked."""
-        return bool(self.asking or self.weighing) or any(check.whole for check in self.checks)
+        return self.waits or any(check.whole for check in self.checks)
 
     @cached_property
     def context(self) -> int:
@@ -118,13 +131,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class CompiledPolicy:
-    """The rules of both directions and the window of streams."""
+    """The rules of both directions, the window of streams, what callers have to say and auditors get to read."""
 
     name: str
     version: str
     input: Rules
     output: Rules
     stream: StreamWindow
+    consent: Consent | None = None
+    audit: Audit | None = None
 
 
 def compile_policy(policy: Policy) -> CompiledPolicy:
@@ -136,6 +151,8 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         input=Rules(tuple(_made(rule, policy, INPUT, key) for rule in policy.input)),
         output=Rules(tuple(_made(rule, policy, OUTPUT, key) for rule in policy.output)),
         stream=policy.stream,
+        consent=policy.consent or None,
+        audit=policy.audit or None,
     )
 
 

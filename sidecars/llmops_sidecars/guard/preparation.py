@@ -11,14 +11,16 @@ from functools import partial
 import msgspec
 
 from llmops_sidecars.guard.access.caller import ANONYMOUS
+from llmops_sidecars.guard.audit import trail_of
+from llmops_sidecars.guard.consent import agreed, require
 from llmops_sidecars.guard.coverage import checked
 from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming
 from llmops_sidecars.guard.prompt import templated
 from llmops_sidecars.guard.record import Record
-from llmops_sidecars.guard.serving import Served
-from llmops_sidecars.openai.chat import ChatRequest, StreamOptions
+from llmops_sidecars.guard.serving import Served, choose
+from llmops_sidecars.openai.chat import ChatRequest, StreamOptions, message_text
 from llmops_sidecars.openai.endpoint import Call
 from llmops_sidecars.proxy.asgi import Headers, Scope, header
 
@@ -40,6 +42,21 @@ class Forwarded:
     headers: Headers
     body: bytes = field(repr=False)
     inspection: Inspection = field(repr=False)
+
+
+def admitted(incoming: Incoming, user: str | None) -> Served:
+    """The configuration for a caller, which agrees that its words are processed where the policy wants that.
+
+    `user`: whom the request names. From here on the record is one of the policy's; raises ApiError.
+    """
+    record = incoming.record
+    served = choose(incoming.serving, caller_of(user, record))
+    record.revision, record.audit = served.configuration.revision, trail_of(served.policy)
+    agrees = agreed(served.policy.consent, incoming.scope, incoming.caller.claims)
+    if record.audit is not None:
+        record.audit.consent = agrees
+    require(served.policy.consent, agrees)
+    return served
 
 
 class Preparation:
@@ -78,6 +95,8 @@ class Preparation:
             seconds = self._clock() - rendered
             record.check_seconds += seconds
             self._metrics.check.labels(record.revision).observe(seconds)
+            if record.audit is not None:
+                record.audit.hear(map(message_text, request.messages), inspection.input)
 
 
 def _is_large(body: bytes, request: ChatRequest) -> bool:

@@ -65,11 +65,11 @@ class Probabilities:
             rank.take(rank.window.push("", now))
         self._look()
 
-    def flush(self) -> None:
-        """The text has ended; raises RuleError."""
-        for rank in self._ranks:
-            rank.take(rank.window.flush())
+    def flush(self) -> tuple[str, ...]:
+        """The text has ended: what is left of each rank, as a text; raises RuleError."""
+        left = tuple(rank.take(rank.window.flush()) for rank in self._ranks)
         self._look()
+        return left
 
     def stop(self) -> None:
         """Tell none from now on."""
@@ -104,9 +104,10 @@ class _Rank:
         self.take(self.window.push(token, now))
         return self._came
 
-    def take(self, release: Release) -> None:
+    def take(self, release: Release) -> str:
         self.left += len(release.text)
         self.altered = self.altered or altered(release)
+        return release.text
 
 
 def _plain(item: LikelyToken) -> tuple[str, float, tuple[int, ...] | None]:

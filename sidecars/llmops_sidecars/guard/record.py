@@ -13,7 +13,9 @@ from typing import Any
 from prometheus_client import Histogram
 
 from llmops_sidecars.contract import Action
+from llmops_sidecars.guard.access.caller import ANONYMOUS
 from llmops_sidecars.guard.access.quota import Quota
+from llmops_sidecars.guard.audit import Trail
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.proxy.asgi import Scope, header
@@ -28,6 +30,7 @@ OUTCOMES = frozenset(
         "body_too_large",
         "body_too_slow",
         "concurrency_limit_exceeded",
+        "consent_required",
         "content_blocked",
         "draining",
         "engine_failed",
@@ -57,6 +60,9 @@ OUTCOMES = frozenset(
     }
 )
 """What metrics and records say; a code that only a provider knows is `other`, so that labels stay few."""
+
+AUDITED = ("request_id", "path", "revision", "prompt", "status", "outcome", "verdicts")
+"""Fields of a line that are in an audit record, too."""
 
 HIT = "hit"
 TOO_MANY, LEAST_ERROR = 429, 400
@@ -100,6 +106,8 @@ class Record:
     """Checks that could not run, by rule and direction."""
     waited: list[tuple[str, float]] = field(default_factory=list)
     """How long each rule took that had to be waited for."""
+    audit: Trail | None = None
+    """What auditors read, where the policy wants them to."""
     queue_seconds: float = 0.0
     access_seconds: float = 0.0
     body_seconds: float = 0.0
@@ -200,7 +208,16 @@ class Record:
             metrics.tenant_tokens.labels(self.tenant_label, "output").inc(self.usage.completion_tokens)
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
-        _log.info("request", extra=self._line(now))
+        line = self._line(now)
+        _log.info("request", extra=line)
+        if self.audit is not None:
+            errors = ((rule, direction, count) for (rule, direction), count in sorted(self.errors.items()))
+            self.audit.write({name: line[name] for name in AUDITED} | {"tenant": self._who}, errors)
+
+    @property
+    def _who(self) -> str:
+        """The tenant, once it is known who asks; otherwise who sends another credential is told apart."""
+        return self.partition if self.tenant == ANONYMOUS else self.tenant
 
     def _line(self, now: float) -> dict[str, Any]:
         first = None if self.first_token is None else _milliseconds(self.first_token - self.started)

@@ -59,14 +59,14 @@ class Reply:
             async for leaving in batches:
                 opening = b"" if self.writer else await self._start(answer)
                 await self.sender.write(opening + (self._writing().more(leaving) if leaving else b""))
-        return self._writing().more(answer.end())
+        return self._writing().more(await answer.end())
 
     async def _whole(self, response: DownstreamResponse, answer: GuardedAnswer) -> bytes:
         """Collect; there is nothing to send before the document."""
         async with aclosing(self._guarded(response, answer)) as batches:
             async for leaving in batches:
                 self._collect(leaving)
-        self._collect(answer.end())
+        self._collect(await answer.end())
         return b""
 
     async def _document(self, answer: GuardedAnswer) -> None:

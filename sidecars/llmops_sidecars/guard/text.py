@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +13,9 @@ import msgspec
 from llmops_sidecars.contract import StreamWindow
 from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.probabilities import Probabilities, altered, size
+from llmops_sidecars.guard.rules.finding import Size
 from llmops_sidecars.guard.vault import Restorer, Vault
+from llmops_sidecars.guard.verdict import consult, decide
 from llmops_sidecars.guard.window import Release, WholeText, Window
 from llmops_sidecars.openai.answers import TokenLogprob
 from llmops_sidecars.openai.errors import engine_failed
@@ -23,16 +26,24 @@ MOST_CHARACTERS = 4 * 1024 * 1024
 
 
 class Leaving(NamedTuple):
-    """What may leave of a text now. `blocked_by`: the rule that ended it."""
+    """What may leave of a text now. `blocked_by`: the rule that ended it.
+
+    `judged`: the text before values came back to it; `ranks`: what the tokens of each rank say that leave with it.
+    """
 
     text: str = ""
     logprobs: tuple[TokenLogprob, ...] = ()
     blocked_by: str | None = None
+    judged: str = ""
+    ranks: tuple[str, ...] = ()
 
 
 @dataclass
 class Judging:
-    """What all texts of one answer share: how they are judged, and what has been found. `logprobs`: they are wanted."""
+    """What all texts of one answer share: how they are judged, and what has been found. `logprobs`: they are wanted.
+
+    `keeps`: so is the beginning of the content, by auditors. `waited`: how long each rule took that was waited for.
+    """
 
     rules: Rules
     bounds: StreamWindow
@@ -40,23 +51,24 @@ class Judging:
     vault: Vault | None = None
     terms: Terms = field(default_factory=Terms)
     logprobs: bool = False
+    keeps: bool = False
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    waited: list[tuple[str, float]] = field(default_factory=list)
     collected: int = 0
 
-    @property
-    def whole(self) -> bool:
-        """Whether texts leave when they are whole, because a rule or the client wants them so; else as they come."""
-        return not self.streams or self.rules.whole
+    def whole(self, rules: Rules) -> bool:
+        """Whether a text under these rules leaves when it is whole, because a rule or the client wants it so."""
+        return not self.streams or rules.whole or self.rules.waits
 
-    def window(self) -> Window | WholeText:
-        """The window of a new text."""
-        return WholeText(self.rules) if self.whole else Window(self.rules, self.bounds)
+    def window(self, rules: Rules) -> Window | WholeText:
+        """The window of a new text under these rules."""
+        return WholeText(rules) if self.whole(rules) else Window(rules, self.bounds)
 
-    def require_room(self, characters: int) -> None:
-        """Bound what is collected; raises ApiError."""
-        self.collected += characters
-        if self.collected > MOST_CHARACTERS and self.whole:
+    def require_room(self, characters: int, rules: Rules) -> None:
+        """Bound what is collected, under all rules together; raises ApiError."""
+        self.collected += characters if self.whole(rules) else 0
+        if self.collected > MOST_CHARACTERS:
             advice = "checked in one piece." if self.streams else "sent in one piece; stream it."
             raise engine_failed(f"The model's answer is too long to be {advice}")
 
@@ -67,14 +79,23 @@ class Judging:
         if release.errors:
             self.errors.update(release.errors)
 
+    async def consulted(self, texts: Iterable[str]) -> str | None:
+        """Wait for the rules that want all texts of the answer: the one that blocks it, if any; raises RuleError."""
+        findings = await consult(Size(0, tuple(dict.fromkeys(texts))), self.rules)
+        self.waited += findings.seconds
+        verdict = decide("", findings)
+        self.counts.update(verdict.counts)
+        self.errors.update(verdict.errors)
+        return verdict.blocked_by
+
 
 class GuardedText:
-    """One text. `encode` fits what comes back from the vault to where it is put."""
+    """One text, under the rules for it. `encode` fits what comes back from the vault to where it is put."""
 
-    def __init__(self, judging: Judging, encode: Callable[[str], str] = str) -> None:
+    def __init__(self, judging: Judging, rules: Rules, encode: Callable[[str], str] = str) -> None:
         """Start empty."""
-        self._judging, self._encode = judging, encode
-        self._window = judging.window()
+        self._judging, self._rules, self._encode = judging, rules, encode
+        self._window = judging.window(rules)
         self._restorer: Restorer | None = None
         self._probabilities: Probabilities | None = None
         self._came = self._left = 0
@@ -93,7 +114,7 @@ class GuardedText:
 
     def push(self, text: str, now: float, logprobs: Sequence[TokenLogprob] = ()) -> Leaving:
         """Take more; raises ApiError when it is too much, RuleError when a rule cannot run."""
-        self._judging.require_room(len(text))
+        self._judging.require_room(len(text), self._rules)
         self._came += len(text)
         if logprobs:
             self._push_logprobs(logprobs, now)
@@ -107,16 +128,15 @@ class GuardedText:
 
     def flush(self) -> Leaving:
         """The text has ended."""
-        if self._probabilities is not None:
-            self._probabilities.flush()
-        text, logprobs, blocked_by = self._leaving(self._window.flush())
-        rest = self._restorer.flush() if self._restorer is not None and blocked_by is None else ""
-        return Leaving(text + rest, logprobs, blocked_by)
+        ranks = self._probabilities.flush() if self._probabilities is not None else ()
+        leaving = self._leaving(self._window.flush())
+        rest = self._restorer.flush() if self._restorer is not None and leaving.blocked_by is None else ""
+        return leaving._replace(text=leaving.text + rest, ranks=ranks if leaving.logprobs else ())
 
     def _push_logprobs(self, logprobs: Sequence[TokenLogprob], now: float) -> None:
-        self._judging.require_room(size(logprobs))
+        self._judging.require_room(size(logprobs), self._rules)
         if self._probabilities is None:
-            self._probabilities = Probabilities(self._judging.window)
+            self._probabilities = Probabilities(partial(self._judging.window, self._rules))
         self._probabilities.push(logprobs, self._came, now)
 
     def _leaving(self, release: Release) -> Leaving:
@@ -133,7 +153,7 @@ class GuardedText:
             if self._restorer is None:
                 self._restorer = Restorer(vault, self._encode)
             text = self._restorer.push(text)
-        return Leaving(text, logprobs, release.blocked_by)
+        return Leaving(text, logprobs, release.blocked_by, release.text)
 
 
 class GuardedName:
@@ -141,12 +161,13 @@ class GuardedName:
 
     def __init__(self, judging: Judging) -> None:
         """Start empty."""
-        self._judging, self._whole = judging, WholeText(judging.rules)
+        self._judging, self._rules = judging, judging.rules.beside_content
+        self._whole = WholeText(self._rules)
         self.told = False
 
     def push(self, name: str, now: float) -> None:
         """Take more; raises ApiError when it is too much."""
-        self._judging.require_room(len(name))
+        self._judging.require_room(len(name), self._rules)
         self._whole.push(name, now)
 
     def flush(self) -> Leaving:
@@ -154,7 +175,8 @@ class GuardedName:
         self.told = True
         release, vault = self._whole.flush(), self._judging.vault
         self._judging.account(release)
-        return Leaving(release.text if vault is None else vault.restored(release.text), (), release.blocked_by)
+        text = release.text if vault is None else vault.restored(release.text)
+        return Leaving(text, (), release.blocked_by, release.text)
 
 
 def json_text(value: str) -> str:

@@ -68,7 +68,8 @@ def run(contract: Path, texts: Path, direction: str, output: str) -> Outcome:
         results = list(tried(rules, _lines(texts)))
     except (ContractError, OSError, UnicodeDecodeError) as error:
         return Outcome("", (str(error),), 2)
-    notes = tuple(f"not tried: {check.rule} asks somebody" for check in rules.asking)
+    waiting = (*rules.asking, *rules.weighing)
+    notes = tuple(f"not tried: {check.rule} asks a service, or counts by the model's files" for check in waiting)
     text = as_json(results) if output == "json" else as_table(results)
     return Outcome(text, notes, int(any(one.verdict in {BLOCKED, FAILED} for one in results)))
 
@@ -103,7 +104,7 @@ def _lines(path: Path) -> list[str]:
 def _tried(rules: Rules, line: int, text: str) -> Tried:
     try:
         found = examine(text, rules)
-        whole = measure(Size(1, (text,)), rules)
+        whole = measure(Size(1, (text,), (text,)), rules)
     except RuleError as error:
         return Tried(line, FAILED, (Place(error.rule, "", "", 0, 0),), text, "")
     places = tuple(sorted((*found.places, *found.reported, *whole.places, *whole.reported)))

@@ -21,7 +21,7 @@ from llmops_sidecars.guard.vault import Vault
 Counts = Mapping[tuple[str, str, str], int]
 """Findings by rule, kind and action."""
 
-TELLING = frozenset({"harm", "language", "limits", "topics"})
+TELLING = frozenset({"harm", "language", "limits", "topics", "webhook"})
 """Rules of which the name alone does not say what to do."""
 
 _log = logging.getLogger(__name__)
@@ -103,22 +103,22 @@ def measure(size: Size, rules: Rules) -> Findings:
     return gathered(found, errors)
 
 
-async def weigh(size: Size, rules: Rules) -> Findings:
-    """Run the checks of whole requests or answers that take long; raises RuleError."""
-    return await _awaited({check: partial(check.weigh, size) for check in rules.weighing if check.weigh})
+async def consult(size: Size, rules: Rules) -> Findings:
+    """Run the checks that have to be waited for, over a request or an answer and over each of its texts.
+
+    Raises RuleError.
+    """
+    questions = [(check, partial(check.weigh, size)) for check in rules.weighing if check.weigh]
+    questions += [(check, partial(check.ask, text)) for check in rules.asking if check.ask for text in size.texts]
+    return await _awaited(questions)
 
 
-async def ask(text: str, rules: Rules) -> Findings:
-    """Run the checks that ask somebody; raises RuleError."""
-    return await _awaited({check: partial(check.ask, text) for check in rules.asking if check.ask})
-
-
-async def _awaited(questions: Mapping[Check, Callable[[], Awaitable[Iterable[Finding]]]]) -> Findings:
+async def _awaited(questions: Iterable[tuple[Check, Callable[[], Awaitable[Iterable[Finding]]]]]) -> Findings:
     """Each in its turn, none longer than its time; one that is late could not run."""
     found: set[Finding] = set()
     errors: list[str] = []
     seconds: list[tuple[str, float]] = []
-    for check, question in questions.items():
+    for check, question in questions:
         started = time.monotonic()
         try:
             async with asyncio.timeout(check.seconds):

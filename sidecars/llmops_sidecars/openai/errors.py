@@ -186,6 +186,13 @@ def content_blocked(rule: str) -> ApiError:
     return ApiError(400, "content_blocked", f"The request was blocked by the content policy, rule {rule!r}.")
 
 
+def consent_required(header: str | None, claim: str | None) -> ApiError:
+    """403: the policy asks for the caller's consent, in a header or in a claim of its access token."""
+    how = f"send the header {header}: true" if header else f"use an access token whose claim {claim!r} is true"
+    message = f"This service processes requests only with the user's consent: {how}."
+    return ApiError(403, "consent_required", message, type="permission_error")
+
+
 def guard_unavailable() -> ApiError:
     """503: a rule could not run, and the policy says to refuse then."""
     message = "The request could not be checked against the content policy; try again later."

@@ -12,6 +12,7 @@ VOLUME = {"volume": {"claimName": "models"}}
 SERVED = {"model": {"name": "m", "source": HUB}, "resources": {"gpus": 1}}
 REPOSITORY = {"modelRepository": {"image": "triton:1"}}
 CLIMBING = {"image": {"reference": "models:1", "path": "../secrets"}}
+KEY = {"name": "authority", "key": "ca.crt"}
 EXTERNAL = {"external": {"url": "https://api.example.com/v1", "model": "x"}}
 
 
@@ -29,6 +30,18 @@ def served(**change: Any) -> Document:
 
 def rule(**change: Any) -> Document:
     return {"input": [change]}
+
+
+def harm(threshold: object) -> Document:
+    return rule(harm={"categories": [{"category": "Hate", "threshold": threshold}]})
+
+
+def topics(*denied: Document) -> Document:
+    return rule(topics={"denied": list(denied)})
+
+
+def webhook(**change: Any) -> Document:
+    return rule(webhook={"url": "https://example.com/judge"} | change)
 
 
 def repository(**change: Any) -> Document:
@@ -205,8 +218,8 @@ BAD: list[tuple[str, str, Document, str]] = [
         variable(type="integer", default="x"),
         "not of the variable's type",
     ),
-    ("two rules in one", "GuardPolicy", rule(pii={}, secrets={}), "exactly one of"),
-    ("no rule in one", "GuardPolicy", rule(), "exactly one of"),
+    ("two rules in one", "GuardPolicy", rule(pii={}, secrets={}), "exactly one of harm"),
+    ("no rule in one", "GuardPolicy", rule(), "exactly one of harm"),
     ("an unknown entity", "GuardPolicy", rule(pii={"entities": ["Shoe"]}), "entities"),
     ("an expression that RE2 refuses", "GuardPolicy", pattern("(a"), "expression"),
     ("a look-behind", "GuardPolicy", pattern("(?<=a)b"), "expression"),
@@ -288,6 +301,65 @@ BAD: list[tuple[str, str, Document, str]] = [
     ("a list without its key", "GuardPolicy", rule(phrases={"configMapRef": {"name": "a"}}), "key"),
     ("an entity twice", "GuardPolicy", rule(pii={"entities": ["Email", "Email"]}), "entities"),
     ("a hold-back for minutes", "GuardPolicy", {"stream": {"holdBackTime": "5m"}}, "between 10ms and 10s"),
+    ("an unknown harm", "GuardPolicy", rule(harm={"categories": [{"category": "Rudeness"}]}), "category"),
+    ("a harm twice", "GuardPolicy", rule(harm={"categories": [{"category": "Hate"}] * 2}), "categories"),
+    ("a harm of nothing", "GuardPolicy", rule(harm={"categories": []}), "categories"),
+    ("a threshold above all", "GuardPolicy", harm("1.5"), "share above 0"),
+    ("a threshold that is a number", "GuardPolicy", harm(0.5), "threshold"),
+    ("a hashed harm", "GuardPolicy", rule(harm={"action": "Hash"}), "action"),
+    ("a schema for prompts", "GuardPolicy", rule(jsonSchema={"schema": {}}), "are for output"),
+    ("no schema", "GuardPolicy", {"output": [{"jsonSchema": {}}]}, "schema"),
+    ("a schema that is a list", "GuardPolicy", {"output": [{"jsonSchema": {"schema": []}}]}, "schema"),
+    ("a masked schema", "GuardPolicy", {"output": [{"jsonSchema": {"schema": {}, "action": "Mask"}}]}, "action"),
+    ("no language", "GuardPolicy", rule(language={"allowed": []}), "allowed"),
+    ("a language by its name", "GuardPolicy", rule(language={"allowed": ["English"]}), "allowed"),
+    ("a language twice", "GuardPolicy", rule(language={"allowed": ["en", "en"]}), "allowed"),
+    (
+        "a language that is never sure",
+        "GuardPolicy",
+        rule(language={"allowed": ["en"], "confidence": "0"}),
+        "share above 0",
+    ),
+    ("limits of nothing", "GuardPolicy", rule(limits={}), "at least one of messages, characters, tokens"),
+    ("no tokens at all", "GuardPolicy", rule(limits={"tokens": 0}), "tokens"),
+    ("limits of answers", "GuardPolicy", {"output": [{"limits": {"messages": 1}}]}, "are for input"),
+    ("a leak of prompts", "GuardPolicy", rule(promptLeak={}), "are for output"),
+    ("a leak of a word", "GuardPolicy", {"output": [{"promptLeak": {"letters": 5}}]}, "letters"),
+    ("topics of nothing", "GuardPolicy", rule(topics={}), "allowed or denied topics"),
+    ("a topic without examples", "GuardPolicy", topics({"name": "a"}), "examples or keywords"),
+    ("a topic without a name", "GuardPolicy", topics({"keywords": ["a"]}), "name"),
+    ("a topic's name in words", "GuardPolicy", topics({"name": "a b", "keywords": ["a"]}), "name"),
+    ("a topic twice", "GuardPolicy", topics(*[{"name": "a", "keywords": ["a"]}] * 2), "denied"),
+    ("an empty example", "GuardPolicy", topics({"name": "a", "examples": [""]}), "examples"),
+    (
+        "topics of answers",
+        "GuardPolicy",
+        {"output": [topics({"name": "a", "keywords": ["a"]})["input"][0]]},
+        "are for input",
+    ),
+    ("an unknown kind of characters", "GuardPolicy", rule(unicode={"kinds": ["Emoji"]}), "kinds"),
+    ("a domain with a path", "GuardPolicy", rule(urls={"allow": ["example.com/x"]}), "allow"),
+    ("a domain with a scheme", "GuardPolicy", rule(urls={"deny": ["https://example.com"]}), "deny"),
+    ("a star in a domain", "GuardPolicy", rule(urls={"allow": ["a.*.example.com"]}), "allow"),
+    ("no scheme", "GuardPolicy", rule(urls={"schemes": []}), "schemes"),
+    ("a webhook without a URL", "GuardPolicy", rule(webhook={}), "url"),
+    ("a webhook with a password", "GuardPolicy", webhook(url="https://u:p@example.com"), "url"),
+    ("a webhook by another scheme", "GuardPolicy", webhook(url="ftp://example.com"), "url"),
+    ("a webhook that takes minutes", "GuardPolicy", webhook(timeout="5m"), "between 10ms and 30s"),
+    ("a webhook that masks", "GuardPolicy", webhook(action="Mask"), "action"),
+    ("an unknown way to fail", "GuardPolicy", webhook(onError="Maybe"), "onError"),
+    ("no authority", "GuardPolicy", webhook(certificateAuthority={}), "exactly one of configMap, secret"),
+    (
+        "two authorities",
+        "GuardPolicy",
+        webhook(certificateAuthority={"configMap": KEY, "secret": KEY}),
+        "exactly one of configMap, secret",
+    ),
+    ("a token without a key", "GuardPolicy", webhook(tokenSecretRef={"name": "a"}), "key"),
+    ("consent to nothing", "GuardPolicy", {"consent": {}}, "exactly one of header, claim"),
+    ("consent twice", "GuardPolicy", {"consent": {"header": "a", "claim": "b"}}, "exactly one of header, claim"),
+    ("a header that is none", "GuardPolicy", {"consent": {"header": "a b"}}, "header"),
+    ("texts in the open", "GuardPolicy", {"audit": {"text": "Plain"}}, "text"),
 ]
 UNKNOWN_FIELDS: list[tuple[str, str, Document, str]] = [
     ("unknown field", "LLMDeployment", served(replica=1), "replica"),

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec, crds
+from llmops_operator.api.guardpolicy import RULES
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -54,6 +55,11 @@ def _whole(document: Any) -> Any:
     source = {"huggingFace": {"repository": "acme/model", "revision": "0" * 40}}
     spec = {"model": {"name": "m", "source": source}, "resources": {"gpus": 1}} | document
     return {"apiVersion": "llmops.dev/v1alpha1", "kind": "LLMDeployment", "metadata": {"name": "chat"}, "spec": spec}
+
+
+def test_each_rule_has_a_part_of_the_guides_page() -> None:
+    parts = re.findall(r"^## (\w+)$", (ROOT / "docs" / "guard.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(set(parts) & set(RULES)) == sorted(RULES)
 
 
 @pytest.mark.parametrize("content", blocks("python"))

@@ -12,6 +12,8 @@ from llmops_operator.decide.plan import plan
 from llmops_operator.world import World
 from tests.operator_.decide.worlds import (
     CPU,
+    EXTERNAL,
+    GPU,
     LISTED,
     POLICY,
     TEMPLATE,
@@ -32,6 +34,14 @@ LARGE = [f"{letter * 100}\n" * 4_000 for letter in "abc"]
 HUGE = {"messages": [{"role": "system", "content": "x" * 32_000}]}
 MANY = [f"t{number}" for number in range(40)]
 USES_MANY = CPU | {"prompts": {"templates": [{"name": name} for name in MANY]}}
+
+USES_POLICY = {"guard": {"policyRef": {"name": "strict"}}}
+
+
+def asking(url: str) -> dict[str, object]:
+    """A policy that asks a webhook."""
+    return {"output": [{"webhook": {"url": url}}]}
+
 
 HOLDS: dict[str, tuple[Callable[[], World], str, bool, str]] = {
     "unknown field": (lambda: world(CPU | {"replica": 2}), "SpecInvalid", True, "spec.replica"),
@@ -90,6 +100,30 @@ HOLDS: dict[str, tuple[Callable[[], World], str, bool, str]] = {
         "ConfigurationTooLarge",
         True,
         "templates, policy and lists take",
+    ),
+    "tokens without a tokenizer": (
+        lambda: world(CPU | USES_POLICY, policies={"strict": {"input": [{"limits": {"tokens": 5}}]}}),
+        "PolicyInvalid",
+        True,
+        "limits.tokens needs model.source, with a tokenizer.json in it",
+    ),
+    "tokens of a provider's model": (
+        lambda: world(EXTERNAL | USES_POLICY, policies={"strict": {"input": [{"limits": {"tokens": 5}}]}}),
+        "PolicyInvalid",
+        True,
+        "or limit characters instead",
+    ),
+    "a webhook in the open, elsewhere": (
+        lambda: world(CPU | USES_POLICY, policies={"strict": asking("http://judge.team-b.svc/j")}),
+        "PolicyInvalid",
+        True,
+        "http is for Services of this namespace; use https, or NAME.team-a.svc",
+    ),
+    "a webhook in the open, outside": (
+        lambda: world(CPU | USES_POLICY, policies={"strict": asking("http://judge.example.com/j")}),
+        "PolicyInvalid",
+        True,
+        "GuardPolicy strict cannot be used here: webhook http://judge.example.com/j",
     ),
     "configuration too large": (
         lambda: world(USES_MANY, templates=dict.fromkeys(MANY, HUGE)),
@@ -163,3 +197,23 @@ def test_labels_alone_do_not_make_an_object_ours() -> None:
     planned = plan(with_children(world(), foreign("Service", "chat", labels=names.labels("chat"))))
     assert planned.hold is not None
     assert planned.hold.reason == "NameTaken"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://judge.example.com/j",
+        "https://judge.team-b.svc/j",
+        "http://judge/j",
+        "http://judge.team-a:8080/j",
+        "http://judge.team-a.svc/j",
+        "http://judge.team-a.svc.cluster.local/j",
+    ],
+)
+def test_a_webhook_may_be_anywhere_by_tls_and_near_without(url: str) -> None:
+    assert plan(world(CPU | USES_POLICY, policies={"strict": asking(url)})).hold is None
+
+
+def test_tokens_are_counted_where_there_is_a_model() -> None:
+    policy = {"input": [{"limits": {"tokens": 5}}]}
+    assert plan(world(GPU | USES_POLICY, policies={"strict": policy})).hold is None

@@ -241,7 +241,7 @@ def test_where_something_comes_back_from_the_vault_no_log_probabilities_are_told
     """A token of a placeholder is no token of the text that the client gets."""
     vault = Vault()
     placeholder = vault.placeholder(Finding(0, 3, "pii", "Name", "[NAME]", Action.MASK, unmask=True), "Ada")
-    text = GuardedText(Judging(Rules(), StreamWindow(), streams=streams, vault=vault, logprobs=True))
+    text = GuardedText(Judging(Rules(), StreamWindow(), streams=streams, vault=vault, logprobs=True), Rules())
     leaving = [text.push(f"{placeholder} is here", 0.0, [token(placeholder), token(" is here")]), text.flush()]
     assert "".join(one.text for one in leaving) == "Ada is here"
     assert [one.logprobs for one in leaving] == [(), ()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from llmops_sidecars.contract import Action, Pattern, PatternsRule, Policy, StreamWindow
+from llmops_sidecars.contract import Action, Pattern, PatternsRule, Policy, StreamWindow, WebhookRule
 from llmops_sidecars.openai.answers import (
     Chunk,
     ChunkChoice,
@@ -29,6 +30,7 @@ from llmops_sidecars.openai.embeddings import EmbeddingsRequest
 from llmops_sidecars.openai.events import encode_event
 from llmops_sidecars.openai.responses.request import REFUSED as RESPONSES_REFUSED
 from llmops_sidecars.openai.responses.request import ResponsesRequest
+from tests.sidecars_.guard.hooks import hooked, serving_judge
 from tests.sidecars_.guard.kit import SUPPORT, FakeCache, contract, guarded, said
 
 FORBIDDEN = "xyzzyplugh"
@@ -290,24 +292,97 @@ async def test_a_forbidden_text_in_an_answer_never_leaves(
 ) -> None:
     rule = PatternsRule((Pattern("forbidden", FORBIDDEN, action),))
     used = contract(policy=Policy(output=(rule,), stream=StreamWindow(16, 5.0)))
-    asked: dict[str, Any] = {"model": "chat", "stream": stream}
-    tool = {"type": "function", "name": "look"}
-    asked |= {
+    guard = guarded(tmp_path, FakeCache(going_on(event)), used)
+    answer = await guard.ask(asking_all(path, stream=stream), path)
+    assert answer.status in {200, 502}
+    assert not told(answer.body)
+
+
+def asking_all(path: str, *, stream: bool, tool: str = "look") -> dict[str, Any]:
+    """A request for all that an answer may hold; one function may be called."""
+    return {"model": "chat", "stream": stream} | {
         "/v1/chat/completions": {
             "messages": [{"role": "user", "content": "x"}],
-            "tools": [{"type": "function", "function": {"name": "look"}}],
+            "tools": [{"type": "function", "function": {"name": tool}}],
             "logprobs": True,
             "top_logprobs": 1,
         },
         "/v1/completions": {"prompt": "x", "logprobs": 1},
-        "/v1/responses": {"input": "x", "tools": [tool], "top_logprobs": 1},
+        "/v1/responses": {
+            "input": "x",
+            "tools": [{"type": "function", "name": tool}],
+            "top_logprobs": 1,
+            "include": ["message.output_text.logprobs"],
+        },
     }[path]
+
+
+def going_on(event: bytes) -> list[bytes]:
+    """A whole answer that begins with an event."""
     words = [encode(delta=Delta(content="and so on "), logprobs=Logprobs((token("and so on "),))) for _ in range(8)]
-    guard = guarded(tmp_path, FakeCache([event, *words, *said(reason="stop")[1:]]), used)
-    answer = await guard.ask(asked, path)
-    assert answer.status in {200, 502}
-    assert FORBIDDEN.encode() not in answer.body
-    assert list(FORBIDDEN.encode()) not in [list(one) for one in _numbers(answer.body)]
+    return [event, *words, *said(reason="stop")[1:]]
+
+
+def told(body: bytes) -> bool:
+    """Whether an answer has the forbidden text, as a text or as bytes; not where it repeats what may be called."""
+    body = re.sub(rb'"tools":\[[^\]]*\]', b'"tools":[]', body)
+    return FORBIDDEN.encode() in body or list(FORBIDDEN.encode()) in [list(one) for one in _numbers(body)]
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+async def test_a_service_is_asked_about_every_text_of_a_request(tmp_path: Path, path: str) -> None:
+    document, markers = ENDPOINTS[path][0], list[str]()
+    for _, where, key in sorted((one for one in TABLE if one[0] == path), key=lambda one: (one[2], -len(one[1]))):
+        names = [str(step) for step in where if isinstance(step, str)]
+        if names[0] in NOT_FORWARDED or ".".join(names) in NOT_FORWARDED or _is_word(names, key=key):
+            continue
+        document = with_forbidden(document, where, key=key)
+        marker, plain = f"{FORBIDDEN}{len(markers)}e", msgspec.json.encode(document).decode()
+        document = msgspec.json.decode(re.sub(rf"{FORBIDDEN}(?!\d)", marker, plain))
+        markers.append(marker)
+    cache = FakeCache(said('{"one": "a value"}') if path in STREAMING else ())
+    async with serving_judge() as (service, url):
+        guard = hooked(tmp_path, cache, WebhookRule(url))
+        await guard.ask(document, path)
+        asked = "\n".join(text for one in service.questions for text in one["texts"])
+        assert markers
+        assert [one for one in markers if one not in asked] == []
+        forwarded, service.answer = len(cache.requests), {"action": "Block"}
+        answer = await guard.ask(document, path)
+    assert forwarded
+    assert (answer.status, answer.error["code"], len(cache.requests)) == (400, "content_blocked", forwarded)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", STREAMING)
+async def test_a_service_is_asked_about_every_text_of_an_answer_before_any_leaves(
+    tmp_path: Path, path: str, *, stream: bool
+) -> None:
+    shown = set[str]()
+    async with serving_judge() as (service, url):
+        for name, event in ANSWERS.items():
+            guard = hooked(tmp_path, cache := FakeCache(going_on(event)), WebhookRule(url), direction="output")
+            service.answer = {"action": "Pass"}
+            service.questions.clear()
+            document = asking_all(path, stream=stream, tool=FORBIDDEN if name == "call's name" else "look")
+            passed = await guard.ask(document, path)
+            if told(passed.body):
+                assert FORBIDDEN in "".join(text for one in service.questions for text in one["texts"]), name
+                shown.add(name)
+            service.answer, commits = {"action": "Block"}, list(cache.commits)
+            blocked = await guard.ask(document, path)
+            assert cache.commits == commits, name
+            assert not told(blocked.body), name
+            assert b"and so on" not in blocked.body, name
+    assert shown >= SHOWN[path]
+
+
+SHOWN = {
+    "/v1/chat/completions": {"content", "content, cut", "refusal", "call's name", "call's arguments", "token's bytes"},
+    "/v1/completions": {"content", "content, cut", "alternative token"},
+    "/v1/responses": {"content", "content, cut", "refusal", "call's name", "call's arguments", "alternative token"},
+}
+"""What of the table of answers leaves at an endpoint, at least, when nobody minds."""
 
 
 def _numbers(body: bytes) -> list[list[int]]:

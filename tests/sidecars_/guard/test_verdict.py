@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Check, Context, Find, Finding, Size
-from llmops_sidecars.guard.verdict import RuleError, Verdict, judge, weigh
+from llmops_sidecars.guard.verdict import RuleError, Verdict, consult, judge
 
 MAIL = "jane@example.com"
 SECRET = "AKIAIOSFODNN7EXAMPLE"
@@ -198,9 +198,9 @@ async def test_a_rule_that_is_late_could_not_run(caplog: pytest.LogCaptureFixtur
 
     slow = Check("slow", weigh=never, seconds=0.01)
     with caplog.at_level(logging.CRITICAL), pytest.raises(RuleError, match="slow"):
-        await weigh(Size(1, ("text",)), Rules((slow,)))
+        await consult(Size(1, ("text",)), Rules((slow,)))
     with caplog.at_level(logging.CRITICAL):
-        findings = await weigh(Size(1, ("text",)), Rules((replace(slow, on_error=OnError.OPEN),)))
+        findings = await consult(Size(1, ("text",)), Rules((replace(slow, on_error=OnError.OPEN),)))
     assert findings.errors == ("slow",)
     ((rule, seconds),) = findings.seconds
     assert rule == "slow"

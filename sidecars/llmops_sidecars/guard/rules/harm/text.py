@@ -1,0 +1,87 @@
+"""A text as the lexicon sees it: small letters, one space between words, its words with their meanings, sentences."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from llmops_sidecars.guard.rules.harm.lexicon import Words
+
+APOSTROPHES = str.maketrans("\u2019\u02bc\u2032", "'''")
+
+_SPACE = re.compile(r"\s+")
+_END = re.compile("[.!?;]+(?= )|[\u3002\uff01\uff1f]")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A word or phrase of the lexicon at its place."""
+
+    start: int
+    end: int
+    concepts: tuple[str, ...]
+
+
+class Said:
+    """A text; it prints without it."""
+
+    def __init__(self, text: str) -> None:
+        """Fold it, and keep where each place comes from."""
+        small = _small(text).translate(APOSTROPHES)
+        pieces: list[str] = []
+        self._starts, self._origins, length, place = [0], [0], 0, 0
+        for space in _SPACE.finditer(small):
+            if space.group() == " ":
+                continue
+            pieces += (small[place : space.start()], " ")
+            length += space.start() - place + 1
+            place = space.end()
+            self._starts.append(length)
+            self._origins.append(place)
+        self.text = "".join([*pieces, small[place:]])
+
+    def place(self, index: int) -> int:
+        """Where a place of this text is in the text that it was made of."""
+        piece = bisect_right(self._starts, index) - 1
+        return self._origins[piece] + index - self._starts[piece]
+
+    def hits(self, words: Words) -> list[Hit]:
+        """Words in order and apart: the first one counts, of those that begin together the longest."""
+        kept: list[Hit] = []
+        for start, end, concepts in sorted(words.found(self.text), key=lambda one: (one[0], -one[1])):
+            if not kept or start >= kept[-1].end:
+                kept.append(Hit(start, end, concepts))
+        return kept
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """Where sentences end."""
+        return [found.end() for found in _END.finditer(self.text)]
+
+    def sentence(self, index: int) -> tuple[int, int]:
+        """Where the sentence around a place begins and ends."""
+        which = bisect_right(self.ends, index)
+        begin = self.ends[which - 1] if which else 0
+        return begin, self.ends[which] if which < len(self.ends) else len(self.text)
+
+    def sentences(self, hits: list[Hit]) -> Iterator[list[Hit]]:
+        """The words of each sentence that has any."""
+        group: list[Hit] = []
+        for hit in hits:
+            if group and self.sentence(hit.start) != self.sentence(group[-1].start):
+                yield group
+                group = []
+            group.append(hit)
+        if group:
+            yield group
+
+
+def _small(text: str) -> str:
+    """The text in small letters, as long as it was."""
+    small = text.lower()
+    if len(small) == len(text):
+        return small
+    return "".join(one if len(one) == 1 else letter for letter, one in ((letter, letter.lower()) for letter in text))
