@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.harm.ngrams import Classifier
 from bench.report import Goal, write
 from llmops_sidecars.contract import HarmCategory
 from llmops_sidecars.guard.rules.harm import scored
 
+FAMILY, TUNING = (Path(__file__).parent / f"{name}.txt" for name in ("family", "tuning"))
 THRESHOLD = 0.5
 SEED, FILLINGS = 20240611, 12
 BENIGN = "-"
@@ -35,16 +37,28 @@ SHARP = "The dog was hurt by a bomb in the war, a man was murdered, and people h
 def main() -> int:
     """Measure, print, write the results."""
     name = sys.argv[1] if len(sys.argv) > 1 else "family"
-    found, missed = _judged(Path(__file__).parent / f"{name}.txt")
+    found, missed = _judged(FAMILY.with_stem(name))
     figures = {name: _share(values) for name, values in sorted(found.items())}
     for group, figure in figures.items():
         print(f"{group:24} {figure['share']:6.1%}  [{figure['low']:.1%}, {figure['high']:.1%}]  {figure['templates']}")
     print("\n".join(missed))
     if name != "family":
         return 0
+    compared = _compared(figures["false alarms"]["share"])
+    print(f"hashed n-grams at as many false alarms: {compared:.1%}")
     speed = {f"{name} text of {size} characters": _milliseconds(text, size) for name, text, size in _texts()}
     goals = [Goal(f"harm rule, {name}", value, "ms", "<= 2") for name, value in speed.items()]
-    write("harm", {"seed": SEED, "shares": figures, "wrong": missed, "milliseconds": speed}, goals)
+    write(
+        "harm",
+        {
+            "seed": SEED,
+            "shares": figures,
+            "n-grams at as many false alarms": compared,
+            "wrong": missed,
+            "milliseconds": speed,
+        },
+        goals,
+    )
     return 0
 
 
@@ -62,6 +76,17 @@ def _judged(path: Path) -> tuple[dict[str, list[float]], list[str]]:
             example = next(text for text, hit in zip(fillings, hits, strict=True) if hit == (category == BENIGN))
             wrong.append(f"{category} {language} {share:.0%}: {example}")
     return dict(shares), wrong
+
+
+def _compared(alarms: float) -> float:
+    """The recall of a classifier of n-grams whose threshold gives as many false alarms on the evaluation itself."""
+    tuning = [(text, category != BENIGN, 4 / len(texts)) for category, _, texts in _templates(TUNING) for text in texts]
+    classifier = Classifier(tuning)
+    means: dict[bool, list[float]] = {True: [], False: []}
+    for category, _, texts in _templates(FAMILY):
+        means[category != BENIGN].append(sum(map(classifier.score, texts)) / len(texts))
+    threshold = sorted(means[False], reverse=True)[round(alarms * len(means[False]))]
+    return round(sum(one > threshold for one in means[True]) / len(means[True]), 4)
 
 
 def _is_found(text: str, category: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from llmops_sidecars.guard.rules.harm.lexicon import Words
+from llmops_sidecars.guard.rules.harm.lexicon import HARMLESS, Words
 
 APOSTROPHES = str.maketrans("\u2019\u02bc\u2032", "'''")
 
@@ -49,11 +49,16 @@ class Said:
         return self._origins[piece] + index - self._starts[piece]
 
     def hits(self, words: Words) -> list[Hit]:
-        """Words in order and apart: the first one counts, of those that begin together the longest."""
+        """Words in order and apart: the first one counts, of those that begin together the longest.
+
+        A harmless phrase counts before a sharp word whose end it goes on from: no fake is a "fake plant".
+        """
         kept: list[Hit] = []
         for start, end, concepts in sorted(words.found(self.text), key=lambda one: (one[0], -one[1])):
             if not kept or start >= kept[-1].end:
                 kept.append(Hit(start, end, concepts))
+            elif HARMLESS in concepts and end > kept[-1].end:
+                kept[-1] = Hit(start, end, concepts)
         return kept
 
     @cached_property
