@@ -1,4 +1,4 @@
-"""The tuning family's texts: templates joined to payloads and documents, and where in them the attack is."""
+"""The tuning family's texts: templates joined to payloads and documents, wrapped and hidden, with where the attack is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAMILY = Path(__file__).parent / "family"
 FOLDS = 3
 """Templates are dealt to this many parts; none has a template of another."""
 
-LONG = ("document", "mail", "code", "support")
+LONG = ("document", "mail", "code")
 """Kinds that long texts are made of."""
 
 
@@ -76,8 +76,9 @@ class Family:
     def some(self, language: str, label: str, fold: int) -> Sequence[Template]:
         """Templates of one kind in one part; of the nearest kind that the language has there."""
         for other in (label, "long", "benign"):
-            if (label == other or label != "attack") and (found := self._by[language, other, fold]):
-                return found
+            if label == other or label != "attack":
+                if found := self._by[language, other, fold]:
+                    return found
         return self._by["en", label, fold]
 
 
@@ -87,25 +88,25 @@ def fold_of(template: Template) -> int:
 
 
 def harmful(family: Family, each: int, chance: random.Random) -> Iterator[Text]:
-    """Texts with an attack: `each` of every template in English, fewer in the other languages."""
+    """Texts with an attack: `each` of a template with some choices, up to twice as many with more."""
     for template in family.templates:
         if template.label != "attack":
             continue
         fold = fold_of(template)
-        for number in range(each if template.language == "en" else max(each // 2, 1)):
+        for number in range(_times(template, each)):
             payload = _payload(family, template, fold, chance)
             payload = _varied(payload, number, chance)
             yield _placed(family, payload, template, fold, chance, alone=number % 3 != 1)
 
 
 def harmless(family: Family, each: int, chance: random.Random) -> Iterator[Text]:
-    """Texts without one: `each` of every template, alone and among others."""
+    """Texts without one: about `each` of every template, alone and among others."""
     for template in family.templates:
         if template.label == "attack":
             continue
         fold = fold_of(template)
         kind = template.kind if template.label == "benign" else f"trigger {template.kind}"
-        for number in range(each):
+        for number in range(_times(template, each)):
             text = template.make(chance)
             if number % 3 == 1:
                 text = _joined(family, [text], template.language, fold, chance, chance.randint(1, 4))
@@ -138,6 +139,12 @@ def hidden(family: Family, count: int, chance: random.Random) -> Iterator[Text]:
         yield _text(text[: place + 1], payload, text[place:], template, fold)
 
 
+def _times(template: Template, each: int) -> int:
+    """More texts of a template with more choices; without any it always makes the same words."""
+    choices = template.source.count("|") + 4 * template.source.count("{")
+    return max(each * min(choices + 4, 24) // 12, 1)
+
+
 def _varied(text: str, number: int, chance: random.Random) -> str:
     """Now and then hidden, now and then in other words."""
     if number % 7 == 6:
@@ -161,7 +168,9 @@ def _payload(family: Family, template: Template, fold: int, chance: random.Rando
     return chance.choice((" ", " ", "\n")).join(parts)
 
 
-def _placed(family: Family, payload: str, template: Template, fold: int, chance: random.Random, *, alone: bool) -> Text:
+def _placed(
+    family: Family, payload: str, template: Template, fold: int, chance: random.Random, *, alone: bool
+) -> Text:
     if alone:
         return Text(payload, (0, len(payload)), template.kind, template.language, fold)
     if chance.random() < 0.5:
@@ -192,7 +201,9 @@ def _wrapped(family: Family, text: str, language: str, fold: int, chance: random
     return before + text + after, len(before)
 
 
-def _joined(family: Family, parts: list[str], language: str, fold: int, chance: random.Random, more: int) -> str:
+def _joined(
+    family: Family, parts: list[str], language: str, fold: int, chance: random.Random, more: int
+) -> str:
     """Some harmless sentences together with those given."""
     said = [*parts, *(_sentence(family, language, fold, chance) for _ in range(more))]
     chance.shuffle(said)
@@ -204,7 +215,9 @@ def _sentence(family: Family, language: str, fold: int, chance: random.Random) -
     return chance.choice(templates).make(chance)
 
 
-def _filled(family: Family, begin: list[str], language: str, fold: int, chance: random.Random, length: int) -> str:
+def _filled(
+    family: Family, begin: list[str], language: str, fold: int, chance: random.Random, length: int
+) -> str:
     """Sentences until the text is long enough, as prose or in one of the kinds that have lines."""
     templates = family.some(language, chance.choice(("document", "document", "long")), fold)
     sign = chance.choice((" ", " ", "\n", "\n\n"))
