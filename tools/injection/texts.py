@@ -17,7 +17,7 @@ FAMILY = Path(__file__).parent / "family"
 FOLDS = 3
 """Templates are dealt to this many parts; none has a template of another."""
 
-LONG = ("document", "mail", "code")
+LONG = ("document", "mail", "code", "tech", "notice")
 """Kinds that long texts are made of."""
 
 

@@ -39,7 +39,7 @@ FIRST_STEPS, STEPS = 15, 30
 DOUBTFUL = 0.0
 """Log-odds under which a segment of an attack is taken for its harmless part, when another segment has more."""
 
-NATURAL, HARD = 0.985, 0.92
+NATURAL, HARD = 0.97, 0.90
 """Shares of harmless texts, and of those made to be mistaken, that must stay under the threshold."""
 
 MADE_HARD = ("trigger", "security", "systemprompt", "prompts")
