@@ -31,7 +31,7 @@ PACKAGE = Path(injection.__file__).parent
 SOURCES = Path(__file__).parent
 
 SEED = 20240607
-EACH_HARMFUL, EACH_HARMLESS, DOCUMENTS, HIDDEN = 12, 18, 900, 600
+EACH_HARMFUL, EACH_HARMLESS, DOCUMENTS, HIDDEN = 8, 12, 700, 500
 """Texts of a template, and how many long ones."""
 
 DECAY = 3e-5
@@ -60,6 +60,7 @@ def main() -> int:
     rows = rows_of(texts, chance)
     _say(start, f"{len(rows)} segments")
     seen, figures = _held_out(texts, rows, start)
+    np.savez("/tmp/oof.npz", f=figures, y=[texts[n].harmful for n in seen], k=[texts[n].kind for n in seen], l=[texts[n].language for n in seen], n=[len(texts[n].text) for n in seen], t=[texts[n].text for n in seen])
     total = _summing(figures, np.array([texts[number].harmful for number in seen]))
     thresholds = _thresholds(texts, seen, figures @ total)
     weights = _weights(rows)

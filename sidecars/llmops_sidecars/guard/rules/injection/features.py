@@ -30,7 +30,7 @@ _SALTS = tuple((kind + 1) * int(_PAIR) % 2**64 for kind in range(16))
 _MEANING = np.uint64(0x5BE0CD19137E2179)
 _BEGINNING = np.uint64(0x1F83D9ABFB41BD6B)
 
-BREAKS = ENDS | frozenset({":", "-", '"', "“", "”", "«", "»", "「", "」", ">", ")", "#", "##", "###", "*", "/*", "//"})
+BREAKS = ENDS | frozenset({":", "-", "\"", "“", "”", "«", "»", "「", "」", ">", ")", "#", "##", "###", "*", "/*", "//"})
 """Signs after which something new begins."""
 
 PIECES = (3, 4, 5)
@@ -39,9 +39,7 @@ PIECES = (3, 4, 5)
 FARTHEST = 6
 """Words between two concepts that are read together."""
 
-WORDS_KIND, PAIRS, TRIPLES, SKIPS, PIECES_KIND, CONCEPTS, CHAINS, SIGNS, MIXED_PAIRS, MIXED_TRIPLES, MIXED_SKIPS = (
-    range(11)
-)
+WORDS_KIND, PAIRS, TRIPLES, SKIPS, PIECES_KIND, CONCEPTS, CHAINS, SIGNS, MIXED_PAIRS, MIXED_TRIPLES, MIXED_SKIPS = range(11)
 """Kinds of features, by what they are made of."""
 
 BLOCKS = (
@@ -185,11 +183,13 @@ def _phrase(words: list[str], index: int, known: Lexicon) -> tuple[int, tuple[in
 
 def _chains(concepts: list[int], spans: list[tuple[int, int]]) -> list[Kind]:
     """Concepts alone, and chains of two and three that stand close to each other."""
-    alone: list[tuple[int, int, int]] = []
+    alone = [(concept, *span) for concept, span in zip(concepts, spans, strict=True)]
     chains: list[tuple[int, int, int]] = []
+    known = lexicon()
+    wants = [place for place, concept in enumerate(concepts) if not known.is_topic(concept)]
+    concepts, spans = [concepts[place] for place in wants], [spans[place] for place in wants]
     for index, concept in enumerate(concepts):
         first, last = spans[index]
-        alone.append((concept, first, last))
         for second in range(index + 1, min(index + 5, len(concepts))):
             if spans[second][0] - last > FARTHEST:
                 break
