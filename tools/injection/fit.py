@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,8 @@ class Rows:
     def back(self, errors: Vector, width: int) -> Vector:
         """The gradient of all columns from the errors of all rows."""
         lengths = np.diff(np.append(self.begins, len(self.columns)))
-        return np.bincount(self.columns, np.repeat(errors, lengths) * self.values, width)
+        summed: Vector = np.bincount(self.columns, np.repeat(errors, lengths) * self.values, width).astype(np.float64)
+        return summed
 
 
 def fit(rows: Rows, labels: Vector, importance: Vector, width: int, decay: float, steps: int) -> Vector:
@@ -47,7 +49,7 @@ def fit(rows: Rows, labels: Vector, importance: Vector, width: int, decay: float
     return _descend(loss, np.zeros(width + 1), steps)
 
 
-def _descend(loss, weights: Vector, steps: int) -> Vector:  # type: ignore[no-untyped-def]
+def _descend(loss: Callable[[Vector], tuple[float, Vector]], weights: Vector, steps: int) -> Vector:
     """L-BFGS with halving steps (Nocedal and Wright, algorithm 7.4)."""
     value, gradient = loss(weights)
     history: list[tuple[Vector, Vector, float]] = []

@@ -1,4 +1,4 @@
-"""Grammars of texts: templates in files, expanded by a seeded generator.
+r"""Grammars of texts: templates in files, expanded by a seeded generator.
 
 A file holds sections, each a line `== LABEL KIND` and templates, one a line; `//` begins a comment. In a template
 `[a|b|]` is a choice, `{name}` something from the list of that name (a section `== list NAME`, of the same file first,

@@ -75,9 +75,7 @@ def _inside(said: Words, attack: tuple[int, int]) -> NDArray[np.int64]:
     return np.concatenate(([0], np.cumsum(hit)))
 
 
-def _labelled(
-    level: list[Segment], inside: NDArray[np.int64], chance: random.Random
-) -> list[tuple[bool, Segment]]:
+def _labelled(level: list[Segment], inside: NDArray[np.int64], chance: random.Random) -> list[tuple[bool, Segment]]:
     harmless, harmful = [], []
     for start, end in level:
         shared = inside[end] - inside[start]

@@ -1,4 +1,4 @@
-"""The tuning family's texts: templates joined to payloads and documents, wrapped and hidden, with where the attack is."""
+"""The tuning family's texts: templates joined to payloads and documents, and where in them the attack is."""
 
 from __future__ import annotations
 
@@ -76,9 +76,8 @@ class Family:
     def some(self, language: str, label: str, fold: int) -> Sequence[Template]:
         """Templates of one kind in one part; of the nearest kind that the language has there."""
         for other in (label, "long", "benign"):
-            if label == other or label != "attack":
-                if found := self._by[language, other, fold]:
-                    return found
+            if (label == other or label != "attack") and (found := self._by[language, other, fold]):
+                return found
         return self._by["en", label, fold]
 
 
@@ -168,9 +167,7 @@ def _payload(family: Family, template: Template, fold: int, chance: random.Rando
     return chance.choice((" ", " ", "\n")).join(parts)
 
 
-def _placed(
-    family: Family, payload: str, template: Template, fold: int, chance: random.Random, *, alone: bool
-) -> Text:
+def _placed(family: Family, payload: str, template: Template, fold: int, chance: random.Random, *, alone: bool) -> Text:
     if alone:
         return Text(payload, (0, len(payload)), template.kind, template.language, fold)
     if chance.random() < 0.5:
@@ -201,9 +198,7 @@ def _wrapped(family: Family, text: str, language: str, fold: int, chance: random
     return before + text + after, len(before)
 
 
-def _joined(
-    family: Family, parts: list[str], language: str, fold: int, chance: random.Random, more: int
-) -> str:
+def _joined(family: Family, parts: list[str], language: str, fold: int, chance: random.Random, more: int) -> str:
     """Some harmless sentences together with those given."""
     said = [*parts, *(_sentence(family, language, fold, chance) for _ in range(more))]
     chance.shuffle(said)
@@ -215,9 +210,7 @@ def _sentence(family: Family, language: str, fold: int, chance: random.Random) -
     return chance.choice(templates).make(chance)
 
 
-def _filled(
-    family: Family, begin: list[str], language: str, fold: int, chance: random.Random, length: int
-) -> str:
+def _filled(family: Family, begin: list[str], language: str, fold: int, chance: random.Random, length: int) -> str:
     """Sentences until the text is long enough, as prose or in one of the kinds that have lines."""
     templates = family.some(language, chance.choice(("document", "document", "long")), fold)
     sign = chance.choice((" ", " ", "\n", "\n\n"))

@@ -60,7 +60,6 @@ def main() -> int:
     rows = rows_of(texts, chance)
     _say(start, f"{len(rows)} segments")
     seen, figures = _held_out(texts, rows, start)
-    np.savez("/tmp/oof.npz", f=figures, y=[texts[n].harmful for n in seen], k=[texts[n].kind for n in seen], l=[texts[n].language for n in seen], n=[len(texts[n].text) for n in seen], t=[texts[n].text for n in seen])
     total = _summing(figures, np.array([texts[number].harmful for number in seen]))
     thresholds = _thresholds(texts, seen, figures @ total)
     weights = _weights(rows)

@@ -21,6 +21,8 @@ from llmops_sidecars.contract.access import (
     TenantLimits,
 )
 from llmops_sidecars.contract.checks import (
+    InjectionModel,
+    InjectionRule,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
@@ -87,6 +89,8 @@ __all__ = [
     "ContractError",
     "Country",
     "Engine",
+    "InjectionModel",
+    "InjectionRule",
     "JsonSchemaRule",
     "Jwt",
     "LanguageRule",

@@ -10,6 +10,25 @@ from msgspec import Meta, Struct
 from llmops_sidecars.contract.rule import Action, RuleModel
 
 
+class InjectionModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """A classifier that the policy brings along: an ONNX file with `tokenizer.json` and `config.json` beside it.
+
+    `labels`: those of the model that mean an attack; all but its first one when there are none. `threshold`: how
+    probable they must be together.
+    """
+
+    path: str
+    labels: tuple[str, ...] = ()
+    threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+
+
+class InjectionRule(RuleModel, frozen=True, tag="injection"):
+    """Text that tries to take over the model: by the classifier that ships with the guard, or by a `model` instead."""
+
+    model: InjectionModel | None = None
+    action: Action = Action.BLOCK
+
+
 class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
     """An answer that is no JSON, or not of this schema."""
 
@@ -105,4 +124,6 @@ class UrlsRule(RuleModel, frozen=True, tag="urls"):
     action: Action = Action.MASK
 
 
-CheckRule = JsonSchemaRule | LanguageRule | LimitsRule | PromptLeakRule | TopicsRule | UnicodeRule | UrlsRule
+CheckRule = (
+    InjectionRule | JsonSchemaRule | LanguageRule | LimitsRule | PromptLeakRule | TopicsRule | UnicodeRule | UrlsRule
+)

@@ -11,6 +11,7 @@ from typing import Any
 from llmops_sidecars.contract import (
     Action,
     ContractError,
+    InjectionRule,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
@@ -28,6 +29,7 @@ from llmops_sidecars.contract import (
     UrlsRule,
 )
 from llmops_sidecars.guard.rules import (
+    injection,
     json_schema,
     language,
     limits,
@@ -47,6 +49,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     PiiRule: pii.make,
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
+    InjectionRule: injection.make,
     JsonSchemaRule: json_schema.make,
     LanguageRule: language.make,
     LimitsRule: limits.make,

@@ -30,7 +30,7 @@ _SALTS = tuple((kind + 1) * int(_PAIR) % 2**64 for kind in range(16))
 _MEANING = np.uint64(0x5BE0CD19137E2179)
 _BEGINNING = np.uint64(0x1F83D9ABFB41BD6B)
 
-BREAKS = ENDS | frozenset({":", "-", "\"", "“", "”", "«", "»", "「", "」", ">", ")", "#", "##", "###", "*", "/*", "//"})
+BREAKS = ENDS | frozenset({":", "-", '"', "“", "”", "«", "»", "「", "」", ">", ")", "#", "##", "###", "*", "/*", "//"})
 """Signs after which something new begins."""
 
 PIECES = (3, 4, 5)
@@ -39,7 +39,9 @@ PIECES = (3, 4, 5)
 FARTHEST = 6
 """Words between two concepts that are read together."""
 
-WORDS_KIND, PAIRS, TRIPLES, SKIPS, PIECES_KIND, CONCEPTS, CHAINS, SIGNS, MIXED_PAIRS, MIXED_TRIPLES, MIXED_SKIPS = range(11)
+WORDS_KIND, PAIRS, TRIPLES, SKIPS, PIECES_KIND, CONCEPTS, CHAINS, SIGNS, MIXED_PAIRS, MIXED_TRIPLES, MIXED_SKIPS = (
+    range(11)
+)
 """Kinds of features, by what they are made of."""
 
 BLOCKS = (

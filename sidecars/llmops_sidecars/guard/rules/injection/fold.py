@@ -77,7 +77,9 @@ def _folded(code: int) -> str:
 
 def _is_unseen(character: str) -> bool:
     category = unicodedata.category(character)
-    accent = category == "Mn" and not unicodedata.name(character, "").startswith(("DEVANAGARI", "BENGALI", "TAMIL", "THAI"))
+    accent = category == "Mn" and not unicodedata.name(character, "").startswith(
+        ("DEVANAGARI", "BENGALI", "TAMIL", "THAI")
+    )
     return character in UNSEEN or category == "Cf" or accent
 
 

@@ -91,9 +91,8 @@ def score(text: str) -> float:
 def spans(text: str) -> list[Span]:
     """The places of a text that make it an attack; none when it is not."""
     found = [(start, end, kind, value) for start, end, kind, value in _spans(text)]
-    for piece in pieces_of(text):
-        if (value := _score(piece.text)) >= ATTACK:
-            found.append((piece.start, piece.end, "encoded", value))
+    encoded = ((piece.start, piece.end, "encoded", _score(piece.text)) for piece in pieces_of(text))
+    found.extend(one for one in encoded if one[3] >= ATTACK)
     return sorted(found)
 
 

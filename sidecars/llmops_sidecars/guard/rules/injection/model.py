@@ -39,7 +39,9 @@ def model() -> Model:
     content = here.joinpath(WEIGHTS).read_bytes()
     if hashlib.sha256(content).hexdigest() != figures["digests"][WEIGHTS] or len(content) != 1 << BITS:
         raise ValueError(f"{WEIGHTS} does not belong to {FIGURES}: install the package again, or train again")
-    if set(figures["thresholds"]) != set(GROUPS) or any(len(t) != len(LENGTHS) + 1 for t in figures["thresholds"].values()):
+    if set(figures["thresholds"]) != set(GROUPS) or any(
+        len(t) != len(LENGTHS) + 1 for t in figures["thresholds"].values()
+    ):
         raise ValueError(f"{FIGURES} has thresholds of other groups or lengths: train again")
     return Model(
         unpacked(np.frombuffer(content, np.int8), figures["largest"]),
@@ -59,4 +61,4 @@ def packed(weights: NDArray[np.float64]) -> tuple[bytes, float]:
 def unpacked(steps: NDArray[np.int8], largest: float) -> NDArray[np.float32]:
     """Weights from their steps."""
     share = steps.astype(np.float32) / STEPS
-    return share * np.abs(share) * np.float32(largest)
+    return (share * np.abs(share) * np.float32(largest)).astype(np.float32)
