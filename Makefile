@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit scenarios format generate golden lock bench bench-gateway goals images cluster cluster-down clean
+.PHONY: help setup demo test check unit scenarios format generate golden lock bench bench-gateway train-injection goals images cluster cluster-down clean
 
 help:          ## Show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -41,6 +41,9 @@ bench: setup   ## Run the benchmarks on a real Kubernetes; results in bench/resu
 
 bench-gateway: setup ## Measure the request path beside other gateways, 15 minutes; ARGS="--quick --only ours"
 	@$(VENV)/python -m bench.gateway $(ARGS)
+
+train-injection: setup ## Train the classifier of the rule injection again, 3 minutes
+	@$(VENV)/python -m tools.injection.train
 
 goals: setup   ## Show the goals of all benchmarks, unmet first
 	@$(VENV)/python -m tools.goals

@@ -48,7 +48,7 @@ MADE_HARD = ("trigger", "security", "systemprompt", "prompts")
 def main() -> int:
     """Train, write, and print how long each step took."""
     start = time.monotonic()
-    chance = random.Random(SEED)  # noqa: S311 - texts, not keys
+    chance = random.Random(SEED)
     family = Family()
     texts = [
         *harmful(family, EACH_HARMFUL, chance),

@@ -13,18 +13,20 @@ from llmops_sidecars.contract.rule import Action, RuleModel
 class InjectionModel(Struct, frozen=True, forbid_unknown_fields=True):
     """A classifier that the policy brings along: an ONNX file with `tokenizer.json` and `config.json` beside it.
 
-    `labels`: those of the model that mean an attack; all but its first one when there are none. `threshold`: how
-    probable they must be together.
+    `labels`: those of the model that mean an attack; all but its first one when there are none.
     """
 
     path: str
     labels: tuple[str, ...] = ()
-    threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.5
 
 
 class InjectionRule(RuleModel, frozen=True, tag="injection"):
-    """Text that tries to take over the model: by the classifier that ships with the guard, or by a `model` instead."""
+    """Text that tries to take over the model: by the classifier that ships with the guard, or by a `model` instead.
 
+    `threshold`: the score, from 0 to 1, from which a text is taken for an attack.
+    """
+
+    threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     model: InjectionModel | None = None
     action: Action = Action.BLOCK
 

@@ -74,7 +74,7 @@ class Rules:
 
     def bound(self, context: Context) -> Rules:
         """The rules for one request."""
-        if not any(check.bind or check.bind_tail or check.bind_weigh for check in self.checks):
+        if not any(check.bind or check.bind_tail or check.bind_weigh or check.bind_ask for check in self.checks):
             return self
         return Rules(tuple(_bound(check, context) for check in self.checks))
 
@@ -183,4 +183,5 @@ def _bound(check: Check, context: Context) -> Check:
         find=check.bind(context) if check.bind else check.find,
         tail=check.bind_tail(context) if check.bind_tail else check.tail,
         weigh=check.bind_weigh(context) if check.bind_weigh else check.weigh,
+        ask=check.bind_ask(context) if check.bind_ask else check.ask,
     )

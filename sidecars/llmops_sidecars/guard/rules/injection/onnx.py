@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -39,22 +40,27 @@ class Classifier:
     """The model of one rule, loaded at its first text."""
 
     def __init__(self, model: InjectionModel) -> None:
-        """Remember where it is."""
-        self._model = model
-        self._folder = Path(model.path).parent
+        """Look whether it is there; raises ValueError when a file or a label is not."""
+        self._path = Path(model.path)
+        self._folder = self._path.parent
+        for path in (self._path, self._folder / TOKENIZER, self._folder / LABELS):
+            if not path.is_file():
+                raise ValueError(f"injection: the model's {path.name} is not there: {path}")
+        self._attacks = _attacks(self._folder / LABELS, model.labels)
         self._loading = threading.Lock()
 
-    def spans(self, text: str) -> list[Span]:
+    def spans(self, text: str, threshold: float) -> list[Span]:
         """The windows that the model takes for an attack; raises what loading or the model raises."""
         with self._loading:
-            tokenizer, session, attacks = self._tokenizer, self._session, self._attacks
+            tokenizer, session = self._tokenizer, self._session
         (whole,) = tokenizer.encode_batch([text])
         windows = [whole, *whole.overflowing]
         found: list[Span] = []
         batches = iter(windows)
         while batch := list(islice(batches, BATCH)):
-            for window, probable in zip(batch, _probabilities(session, batch)[:, attacks].sum(axis=1), strict=True):
-                if probable >= self._model.threshold:
+            shares = _probabilities(session, batch)[:, self._attacks].sum(axis=1)
+            for window, probable in zip(batch, shares, strict=True):
+                if probable >= threshold:
                     found.append((*_characters(window), KIND, float(probable)))
         return found
 
@@ -75,19 +81,20 @@ class Classifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        return onnxruntime.InferenceSession(self._model.path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
 
-    @cached_property
-    def _attacks(self) -> list[int]:
-        """Which outputs mean an attack; raises ValueError when a label of the policy is none of the model's."""
-        document = json.loads((self._folder / LABELS).read_text(encoding="utf-8"))
+
+def _attacks(path: Path, labels: Sequence[str]) -> list[int]:
+    """Which outputs mean an attack; raises ValueError for labels that the model has not, and a file without any."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
         names = {int(number): str(name) for number, name in document["id2label"].items()}
-        if not self._model.labels:
-            return [number for number in sorted(names) if number > 0]
-        unknown = set(self._model.labels) - set(names.values())
-        if unknown:
-            raise ValueError(f"injection: the model knows {sorted(names.values())}, not {sorted(unknown)}")
-        return [number for number, name in names.items() if name in self._model.labels]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"injection: the model's {path.name} has no id2label, a name for each number") from error
+    unknown = set(labels) - set(names.values())
+    if unknown:
+        raise ValueError(f"injection: the model knows {sorted(names.values())}, not {sorted(unknown)}")
+    return [number for number in sorted(names) if (names[number] in labels if labels else number > 0)]
 
 
 def _probabilities(session: onnxruntime.InferenceSession, windows: list[Encoding]) -> NDArray[np.float64]:

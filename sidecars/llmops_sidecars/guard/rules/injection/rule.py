@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
-from llmops_sidecars.contract import Action, InjectionRule
-from llmops_sidecars.guard.rules.finding import INPUT, Check, Finding
+from llmops_sidecars.contract import Action, InjectionModel, InjectionRule
+from llmops_sidecars.guard.rules.finding import INPUT, Ask, Check, Context, Finding
 from llmops_sidecars.guard.rules.injection.judge import Span, spans
 
 RULE = "injection"
@@ -15,26 +15,35 @@ ACTIONS = frozenset({Action.REPORT, Action.BLOCK})
 INLINE = 2000
 """Characters that are judged where they are, within two milliseconds or so; longer texts are judged in a thread."""
 
+LOADING_SECONDS = 30.0
+"""The first text waits until the policy's own model has been read."""
+
 
 def make(rule: InjectionRule) -> Check:
-    """The rule with its classifier; raises ValueError for an action that cannot be."""
+    """The rule with its classifier; raises ValueError for an action that cannot be, or a model that is not there."""
     if rule.action not in ACTIONS:
         raise ValueError(f"injection: the action is Block or Report, not {rule.action}")
-    places = _shipped if rule.model is None else _brought(rule)
+    places, inline = (spans, INLINE) if rule.model is None else (_brought(rule.model), 0)
 
     async def ask(text: str) -> Iterable[Finding]:
-        return [Finding(start, end, RULE, kind, "", rule.action) for start, end, kind, _ in await places(text)]
+        if len(text) <= inline:
+            found = places(text, rule.threshold)
+        else:
+            found = await asyncio.to_thread(places, text, rule.threshold)
+        return [Finding(start, end, RULE, kind, "", rule.action) for start, end, kind, _ in found]
 
-    return Check(RULE, ask=ask, only=INPUT)
+    def bind_ask(context: Context) -> Ask:
+        async def of_others(text: str) -> Iterable[Finding]:
+            return () if text in context.trusted else await ask(text)
+
+        return of_others
+
+    seconds = Check.seconds if rule.model is None else LOADING_SECONDS
+    return Check(RULE, ask=ask, bind_ask=bind_ask, inside=True, seconds=seconds, only=INPUT)
 
 
-async def _shipped(text: str) -> list[Span]:
-    return spans(text) if len(text) <= INLINE else await asyncio.to_thread(spans, text)
-
-
-def _brought(rule: InjectionRule) -> Callable[[str], Awaitable[list[Span]]]:
+def _brought(model: InjectionModel) -> Callable[[str, float], list[Span]]:
+    """The policy's own; its libraries are loaded by policies that have one alone."""
     from llmops_sidecars.guard.rules.injection.onnx import Classifier
 
-    assert rule.model is not None  # noqa: S101 - for the types; the caller asked
-    classifier = Classifier(rule.model)
-    return lambda text: asyncio.to_thread(classifier.spans, text)
+    return Classifier(model).spans

@@ -8,6 +8,7 @@ import pytest
 
 from llmops_sidecars.contract import Action, ContractError, InjectionRule, Policy
 from llmops_sidecars.guard.policy import compile_policy
+from llmops_sidecars.guard.rules.finding import Context
 from llmops_sidecars.guard.rules.injection import ATTACK, score, spans
 from llmops_sidecars.guard.rules.injection.evidence import logits
 from llmops_sidecars.guard.rules.injection.features import CHAINS, features_of, meaning_of
@@ -15,6 +16,7 @@ from llmops_sidecars.guard.rules.injection.judge import evidence_of
 from llmops_sidecars.guard.rules.injection.model import model, packed, unpacked
 from llmops_sidecars.guard.rules.injection.segments import sentences
 from llmops_sidecars.guard.rules.injection.words import words_of
+from llmops_sidecars.guard.verdict import ask
 from tools.injection.rows import _row
 
 PLAIN_ATTACKS = [
@@ -127,6 +129,24 @@ def test_time_grows_no_faster_than_the_text() -> None:
         return best
 
     assert seconds(LONG * 8) < 24 * seconds(LONG)
+
+
+async def test_the_threshold_decides_what_is_an_attack() -> None:
+    text = PLAIN_ATTACKS[0]
+    least = score(text)
+    assert spans(text, least - 0.001)
+    assert spans(text, least + (1 - least) / 2) == []
+    (strict,) = compile_policy(Policy(input=(InjectionRule(threshold=0.001),))).input.checks
+    assert strict.ask is not None
+    assert list(await strict.ask("Act as a travel guide and suggest three museums in Lisbon."))
+
+
+async def test_what_the_author_of_a_template_wrote_is_not_judged() -> None:
+    text, other = PLAIN_ATTACKS[0], PLAIN_ATTACKS[1]
+    rules = compile_policy(Policy(input=(InjectionRule(),))).input.bound(Context(trusted=frozenset({text})))
+    assert (await ask(text, rules)).places == ()
+    assert (await ask(other, rules)).places
+    assert (await ask(f"{text} ", rules)).places
 
 
 async def test_the_rule_blocks_texts_for_the_model_only() -> None:
