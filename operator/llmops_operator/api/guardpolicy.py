@@ -8,14 +8,16 @@ from typing import Annotated, Self
 from pydantic import Field, StrictInt, model_validator
 
 from llmops_operator.api.common import Conditions, Duration, Model, SecretKey, chosen
+from llmops_operator.api.injection import Injection
 from llmops_operator.api.matching import MatchAction, NamedPattern, Phrases, Pii, PiiAction, Secrets
 from llmops_operator.api.rules import Unique, rules, seconds_between
 
-RULES = ("patterns", "phrases", "pii", "secrets")
+RULES = ("injection", "patterns", "phrases", "pii", "secrets")
 """Kinds of rules, as users name them."""
 
 ONE_RULE = f"give exactly one of {', '.join(RULES)}"
 NO_KEY = "the action Hash needs a key: name a Secret in hashKeySecretRef"
+PROMPTS_ONLY = "injection is for input: an answer takes over nothing"
 NO_WAY_BACK = "unmask is for input: what is masked in an answer has nowhere to come back to"
 
 
@@ -31,6 +33,7 @@ class PolicyRule(Model):
 
     model_config = rules((f"[{', '.join(f'has(self.{one})' for one in RULES)}].filter(x, x).size() == 1", ONE_RULE))
 
+    injection: Injection | None = Field(default=None, description="Texts that try to take over the model.")
     pii: Pii | None = Field(default=None, description="Personal data.")
     secrets: Secrets | None = Field(default=None, description="Keys, tokens and passwords.")
     phrases: Phrases | None = Field(default=None, description="Phrases of your own.")
@@ -78,6 +81,7 @@ class GuardPolicySpec(Model):
     model_config = rules(
         (f"has(self.hashKeySecretRef) || ({_no_rule('input', HASHES)} && {_no_rule('output', HASHES)})", NO_KEY),
         (_no_rule("output", "has(r.pii) && r.pii.unmask"), NO_WAY_BACK),
+        (_no_rule("output", "has(r.injection)"), PROMPTS_ONLY),
     )
 
     on_error: ErrorHandling = Field(
@@ -104,6 +108,12 @@ class GuardPolicySpec(Model):
     def _unmasks_prompts(self) -> Self:
         if any(rule.pii is not None and rule.pii.unmask for rule in self.output):
             raise ValueError(NO_WAY_BACK)
+        return self
+
+    @model_validator(mode="after")
+    def _guards_prompts(self) -> Self:
+        if any(rule.injection is not None for rule in self.output):
+            raise ValueError(PROMPTS_ONLY)
         return self
 
 

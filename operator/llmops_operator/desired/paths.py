@@ -29,6 +29,9 @@ HASH_KEY = "key"
 HASH_KEY_FILE = f"{HASH_KEY_DIRECTORY}/{HASH_KEY}"
 """What the guard hashes personal data with, where its policy does."""
 
+GUARD_MODELS_DIRECTORY = "/guard-models"
+"""Below it, a directory for each classifier that the guard's policy brings along."""
+
 MODEL_DIRECTORY = "/model"
 TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108 - a mounted emptyDir of the container, not this machine's
 SHARED_MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108 - the same

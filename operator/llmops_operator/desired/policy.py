@@ -13,7 +13,7 @@ from llmops_operator.api import GuardPolicySpec
 from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.matching import Phrases, Pii
 from llmops_operator.api.units import to_seconds
-from llmops_operator.desired import paths, revision
+from llmops_operator.desired import injection, paths, revision
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import ListKey, Policy
 from llmops_sidecars import contract
@@ -54,20 +54,31 @@ def files(policy: Policy | None) -> dict[str, str]:
 
 
 def volumes(policy: Policy | None) -> list[Document]:
-    """The key for hashes."""
-    key = policy.spec.hash_key_secret_ref if policy else None
-    if key is None:
+    """The key for hashes, and models that the policy brings along."""
+    if policy is None:
         return []
+    models = injection.volumes(policy.spec)
+    key = policy.spec.hash_key_secret_ref
+    if key is None:
+        return models
     items = [{"key": key.key, "path": paths.HASH_KEY}]
     source = {"secretName": key.name, "items": items, "defaultMode": OWNER_AND_GROUP, "optional": True}
-    return [{"name": HASH_KEY, "secret": source}]
+    return [{"name": HASH_KEY, "secret": source}, *models]
 
 
 def mounts(policy: Policy | None) -> list[Document]:
-    """Its directory, for the guard."""
-    if policy is None or policy.spec.hash_key_secret_ref is None:
+    """Their directories, for the guard."""
+    if policy is None:
         return []
-    return [{"name": HASH_KEY, "mountPath": paths.HASH_KEY_DIRECTORY, "readOnly": True}]
+    models = injection.mounts(policy.spec)
+    if policy.spec.hash_key_secret_ref is None:
+        return models
+    return [{"name": HASH_KEY, "mountPath": paths.HASH_KEY_DIRECTORY, "readOnly": True}, *models]
+
+
+def memory(policy: Policy | None) -> int:
+    """MiB that the guard needs for the policy beside its own."""
+    return injection.memory(policy.spec) if policy else 0
 
 
 def _file(text: str) -> str:
@@ -75,6 +86,8 @@ def _file(text: str) -> str:
 
 
 def _rule(rule: PolicyRule, policy: Policy) -> contract.Rule:
+    if rule.injection is not None:
+        return injection.rule(rule.injection)
     if rule.pii is not None:
         return _pii(rule.pii)
     if rule.secrets is not None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.api.access import Access
 from llmops_operator.api.llmdeployment import Cache
-from llmops_operator.desired import access
+from llmops_operator.desired import access, injection
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy
 
@@ -46,10 +46,11 @@ def policy_version(policy: Policy) -> str:
 def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
     """The digest of the engine part. The model's name is not in it: the sidecars alone know it.
 
-    Of access and the policy, the Secrets that are mounted for them are in it.
+    Of access and the policy, what is mounted for them is in it: Secrets, and models that the policy brings along.
     """
     mounted = access.pod_part(spec.access or Access())
     hash_key = content(policy.spec.hash_key_secret_ref) if policy else None
+    models = injection.pod_part(policy.spec) if policy else []
     return digest(
         {
             "source": content(spec.model.source),
@@ -60,6 +61,7 @@ def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
             "cacheBytes": (spec.cache or Cache()).max_bytes,
             **({"access": mounted} if mounted else {}),
             **({"hashKey": hash_key} if hash_key else {}),
+            **({"guardModels": models} if models else {}),
         }
     )
 
