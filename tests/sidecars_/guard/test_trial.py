@@ -163,3 +163,15 @@ def test_a_library_that_is_not_installed_is_named(tmp_path: Path, file: Path) ->
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "pip install 'llmops-operator[sidecar]'" in ended.stderr
+
+
+async def test_only_what_is_in_this_process_is_asked() -> None:
+    async def asked(text: str) -> list[Finding]:
+        return [Finding(0, len(text), "judge", "kind", "", Action.BLOCK)]
+
+    here, elsewhere = (Rules((Check("judge", ask=asked, inside=inside),)) for inside in (True, False))
+    (tried_here,) = await tried(here, ["abc"])
+    assert (tried_here.verdict, tried_here.forwarded) == ("Blocked", "")
+    assert [(one.rule, one.start, one.end) for one in tried_here.places] == [("judge", 0, 3)]
+    (tried_elsewhere,) = await tried(elsewhere, ["abc"])
+    assert (tried_elsewhere.verdict, tried_elsewhere.forwarded) == ("Passed", "abc")
