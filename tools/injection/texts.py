@@ -17,6 +17,9 @@ FAMILY = Path(__file__).parent / "family"
 FOLDS = 3
 """Templates are dealt to this many parts; none has a template of another."""
 
+MOST_CHOICES = 72
+"""Choices of a template beyond which more make no more texts."""
+
 LONG = ("document", "mail", "code", "tech", "notice")
 """Kinds that long texts are made of."""
 
@@ -141,7 +144,7 @@ def hidden(family: Family, count: int, chance: random.Random) -> Iterator[Text]:
 def _times(template: Template, each: int) -> int:
     """More texts of a template with more choices; without any it always makes the same words."""
     choices = template.source.count("|") + 4 * template.source.count("{")
-    return max(each * min(choices + 4, 24) // 12, 1)
+    return max(each * min(choices + 4, MOST_CHOICES) // 12, 1)
 
 
 def _varied(text: str, number: int, chance: random.Random) -> str:
