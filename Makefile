@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit scenarios format generate golden lock bench bench-gateway goals images cluster cluster-down clean
+.PHONY: help setup demo test check unit scenarios format generate golden lock bench bench-gateway bench-judgement train-injection goals images cluster cluster-down clean
 
 help:          ## Show this list
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
 
 setup:         ## Make the virtual environment and install what is missing
 	@$(PYTHON) -m tools.setup
@@ -41,6 +41,12 @@ bench: setup   ## Run the benchmarks on a real Kubernetes; results in bench/resu
 
 bench-gateway: setup ## Measure the request path beside other gateways, 15 minutes; ARGS="--quick --only ours"
 	@$(VENV)/python -m bench.gateway $(ARGS)
+
+bench-judgement: setup ## Measure how well the guard's rules judge, on texts that nothing was tuned on, 3 minutes
+	@$(VENV)/python -m bench.judgement
+
+train-injection: setup ## Train the classifier of the rule injection again, 3 minutes
+	@$(VENV)/python -m tools.injection.train
 
 goals: setup   ## Show the goals of all benchmarks, unmet first
 	@$(VENV)/python -m tools.goals

@@ -33,6 +33,9 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Rules that cannot be a part of it, by name, each with its reason."""
 
+PROMPTS_ALONE = frozenset({"injection"})
+"""Rules that no answer can have."""
+
 
 def nothing_on(engine: Engine) -> Contract:
     """No rule, no cache."""
@@ -40,9 +43,10 @@ def nothing_on(engine: Engine) -> Contract:
 
 
 def everything_on(engine: Engine) -> Contract:
-    """Every rule that a policy can have, in both directions, and answers remembered for an hour."""
+    """Every rule that a policy can have, in all directions that it is for, and answers remembered for an hour."""
     rules = tuple(kind(**ARGUMENTS.get(kind, {})) for kind in kinds() if name(kind) not in LEFT_OUT)
-    policy = Policy("everything", "1", input=rules, output=rules)
+    of_answers = tuple(rule for rule in rules if name(type(rule)) not in PROMPTS_ALONE)
+    policy = Policy("everything", "1", input=rules, output=of_answers)
     return Contract("bench", engine, (Configuration("everything", policy=policy, cache=CacheSettings(3600.0)),))
 
 

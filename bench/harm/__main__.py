@@ -97,7 +97,7 @@ def _is_found(text: str, category: str) -> bool:
 def _templates(path: Path) -> Iterator[tuple[str, str, list[str]]]:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("//")]
     slots = {line.split("\t")[0]: line.split("\t")[1:] for line in lines if line.startswith("{")}
-    draw = random.Random(SEED)  # noqa: S311 - texts, not secrets
+    draw = random.Random(SEED)
     for line in lines:
         if not line.startswith("{"):
             category, language, template = line.split("\t")

@@ -31,7 +31,7 @@ class Classifier:
         """Train on texts, whether each harms, and how heavy it is."""
         self._weights, self._bias = np.zeros(1 << BITS), 0.0
         samples = [(_vector(text), harms, weight) for text, harms, weight in texts]
-        draw = random.Random(SEED)  # noqa: S311 - an order, not a secret
+        draw = random.Random(SEED)
         for epoch in range(EPOCHS):
             draw.shuffle(samples)
             for vector, harms, weight in samples:

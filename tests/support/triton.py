@@ -202,7 +202,7 @@ def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as held:
         found: list[int] = []
         while len(found) < count:
-            port = random.choice(PORTS)  # noqa: S311 - nobody need guess it
+            port = random.choice(PORTS)
             listener = held.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 listener.bind(("127.0.0.1", port))

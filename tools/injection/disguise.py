@@ -15,8 +15,11 @@ LEET = {"a": "4@", "e": "3", "i": "1!", "o": "0", "s": "5$", "t": "7", "l": "1"}
 LOOKALIKES = {"a": "а", "c": "с", "e": "е", "i": "і", "o": "о", "p": "р", "s": "ѕ", "x": "х", "y": "у"}
 UNSEEN = "\u200b\u200c\u2060\ufeff"
 
-ENGLISH = 30
+ENGLISH = 20
 """Words of a section that are taken for English: the file gives them first."""
+
+SMALL_WORDS = frozenset({"you", "user", "if", "not", "question", "now", "must"})
+"""Concepts whose words do not stand for each other."""
 
 SWAPPED = 0.35
 """Share of the words with a meaning that give way to another of the same meaning."""
@@ -101,7 +104,7 @@ def reworded(text: str, chance: random.Random) -> str:
 
     def other(found: re.Match[str]) -> str:
         concept = lexicon().words.get(found[0].lower(), 0)
-        if not concept or chance.random() > SWAPPED:
+        if not concept or lexicon().concepts[concept - 1] in SMALL_WORDS or chance.random() > SWAPPED:
             return found[0]
         choices = _english()[concept]
         return chance.choice(choices) if choices else found[0]

@@ -17,7 +17,10 @@ FAMILY = Path(__file__).parent / "family"
 FOLDS = 3
 """Templates are dealt to this many parts; none has a template of another."""
 
-LONG = ("document", "mail", "code", "support")
+MOST_CHOICES = 72
+"""Choices of a template beyond which more make no more texts."""
+
+LONG = ("document", "mail", "code", "tech", "notice")
 """Kinds that long texts are made of."""
 
 
@@ -87,25 +90,25 @@ def fold_of(template: Template) -> int:
 
 
 def harmful(family: Family, each: int, chance: random.Random) -> Iterator[Text]:
-    """Texts with an attack: `each` of every template in English, fewer in the other languages."""
+    """Texts with an attack: `each` of a template with some choices, up to twice as many with more."""
     for template in family.templates:
         if template.label != "attack":
             continue
         fold = fold_of(template)
-        for number in range(each if template.language == "en" else max(each // 2, 1)):
+        for number in range(_times(template, each)):
             payload = _payload(family, template, fold, chance)
             payload = _varied(payload, number, chance)
             yield _placed(family, payload, template, fold, chance, alone=number % 3 != 1)
 
 
 def harmless(family: Family, each: int, chance: random.Random) -> Iterator[Text]:
-    """Texts without one: `each` of every template, alone and among others."""
+    """Texts without one: about `each` of every template, alone and among others."""
     for template in family.templates:
         if template.label == "attack":
             continue
         fold = fold_of(template)
         kind = template.kind if template.label == "benign" else f"trigger {template.kind}"
-        for number in range(each):
+        for number in range(_times(template, each)):
             text = template.make(chance)
             if number % 3 == 1:
                 text = _joined(family, [text], template.language, fold, chance, chance.randint(1, 4))
@@ -136,6 +139,12 @@ def hidden(family: Family, count: int, chance: random.Random) -> Iterator[Text]:
         text = _filled(family, [], language, fold, chance, length)
         place = chance.choice([found for found in range(len(text)) if text[found] in " \n"] or [0])
         yield _text(text[: place + 1], payload, text[place:], template, fold)
+
+
+def _times(template: Template, each: int) -> int:
+    """More texts of a template with more choices; without any it always makes the same words."""
+    choices = template.source.count("|") + 4 * template.source.count("{")
+    return max(each * min(choices + 4, MOST_CHOICES) // 12, 1)
 
 
 def _varied(text: str, number: int, chance: random.Random) -> str:

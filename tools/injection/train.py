@@ -31,7 +31,7 @@ PACKAGE = Path(injection.__file__).parent
 SOURCES = Path(__file__).parent
 
 SEED = 20240607
-EACH_HARMFUL, EACH_HARMLESS, DOCUMENTS, HIDDEN = 12, 18, 900, 600
+EACH_HARMFUL, EACH_HARMLESS, DOCUMENTS, HIDDEN = 8, 12, 700, 500
 """Texts of a template, and how many long ones."""
 
 DECAY = 3e-5
@@ -39,7 +39,7 @@ FIRST_STEPS, STEPS = 15, 30
 DOUBTFUL = 0.0
 """Log-odds under which a segment of an attack is taken for its harmless part, when another segment has more."""
 
-NATURAL, HARD = 0.993, 0.94
+NATURAL, HARD = 0.97, 0.90
 """Shares of harmless texts, and of those made to be mistaken, that must stay under the threshold."""
 
 MADE_HARD = ("trigger", "security", "systemprompt", "prompts")
@@ -48,7 +48,7 @@ MADE_HARD = ("trigger", "security", "systemprompt", "prompts")
 def main() -> int:
     """Train, write, and print how long each step took."""
     start = time.monotonic()
-    chance = random.Random(SEED)  # noqa: S311 - texts, not keys
+    chance = random.Random(SEED)
     family = Family()
     texts = [
         *harmful(family, EACH_HARMFUL, chance),

@@ -8,6 +8,7 @@ from pydantic import Field, StrictInt, model_validator
 from pydantic.alias_generators import to_snake
 
 from llmops_operator.api.common import Conditions, Duration, Model, SecretKey, chosen
+from llmops_operator.api.injection import Injection
 from llmops_operator.api.judging import (
     Audit,
     Consent,
@@ -27,6 +28,7 @@ from llmops_operator.api.rules import Unique, rules, seconds_between
 
 RULES = (
     "harm",
+    "injection",
     "jsonSchema",
     "language",
     "limits",
@@ -45,7 +47,7 @@ RULES = (
 ONE_RULE = f"give exactly one of {', '.join(RULES)}"
 NO_KEY = "the action Hash needs a key: name a Secret in hashKeySecretRef"
 NO_WAY_BACK = "unmask is for input: what is masked in an answer has nowhere to come back to"
-PROMPTS_ONLY = "limits and topics are for input: they look at requests"
+PROMPTS_ONLY = "injection, limits and topics are for input: they look at requests"
 ANSWERS_ONLY = "promptLeak and jsonSchema are for output: they look at answers"
 
 
@@ -55,6 +57,7 @@ class PolicyRule(Model):
     model_config = rules((f"[{', '.join(f'has(self.{one})' for one in RULES)}].filter(x, x).size() == 1", ONE_RULE))
 
     harm: Harm | None = Field(default=None, description="Texts that harm, by category.")
+    injection: Injection | None = Field(default=None, description="Texts that try to take over the model; input only.")
     json_schema: JsonSchema | None = Field(default=None, description="Answers that are JSON of a schema; output only.")
     language: Languages | None = Field(default=None, description="Languages that may be used.")
     limits: TextLimits | None = Field(default=None, description="How much a request may hold; input only.")
@@ -112,7 +115,7 @@ class GuardPolicySpec(Model):
     model_config = rules(
         (f"has(self.hashKeySecretRef) || ({_no_rule('input', HASHES)} && {_no_rule('output', HASHES)})", NO_KEY),
         (_no_rule("output", "has(r.pii) && r.pii.unmask"), NO_WAY_BACK),
-        (_no_rule("output", "has(r.limits) || has(r.topics)"), PROMPTS_ONLY),
+        (_no_rule("output", "has(r.injection) || has(r.limits) || has(r.topics)"), PROMPTS_ONLY),
         (_no_rule("input", "has(r.promptLeak) || has(r.jsonSchema)"), ANSWERS_ONLY),
     )
 
@@ -146,7 +149,7 @@ class GuardPolicySpec(Model):
 
     @model_validator(mode="after")
     def _rules_are_where_they_look(self) -> Self:
-        if any(chosen(rule, "limits", "topics") for rule in self.output):
+        if any(chosen(rule, "injection", "limits", "topics") for rule in self.output):
             raise ValueError(PROMPTS_ONLY)
         if any(chosen(rule, "prompt_leak", "json_schema") for rule in self.input):
             raise ValueError(ANSWERS_ONLY)

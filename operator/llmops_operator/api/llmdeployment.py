@@ -17,22 +17,15 @@ from llmops_operator.api.common import (
     Image,
     Model,
     Name,
-    ObjectName,
     ObjectReference,
     Quantity,
     SecretKey,
     chosen,
 )
 from llmops_operator.api.rules import FieldRule, Unique, amount_between, rules, seconds_between, share
+from llmops_operator.api.sources import AbsolutePath, ImageSource, VolumeSource
 
 ModelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
-_STAYS_INSIDE = FieldRule(
-    "!('..' in self.split('/'))",
-    lambda path: ".." not in path.split("/"),
-    "a path must not climb with ..",
-)
-RelativePath = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"), _STAYS_INSIDE]
-AbsolutePath = Annotated[str, Field(max_length=512, pattern=r"^(/[A-Za-z0-9._-]+)+$"), _STAYS_INSIDE]
 TensorName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/-]+$")]
 Url = Annotated[str, Field(max_length=1024, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
@@ -63,29 +56,6 @@ class HuggingFaceSource(Model):
         description="The commit, 40 hexadecimal digits. A branch or tag could change under running pods."
     )
     token_secret_ref: SecretKey | None = Field(default=None, description="The access token for a gated repository.")
-
-
-class VolumeSource(Model):
-    """A directory of a volume, mounted read-only."""
-
-    claim_name: ObjectName = Field(description="The PersistentVolumeClaim.")
-    path: RelativePath | None = Field(default=None, description="The directory in it; its root by default.")
-
-
-class PullPolicy(StrEnum):
-    """When the kubelet pulls an image."""
-
-    ALWAYS = "Always"
-    IF_NOT_PRESENT = "IfNotPresent"
-    NEVER = "Never"
-
-
-class ImageSource(Model):
-    """An image that holds the model, mounted read-only as an image volume (Kubernetes 1.35 and a runtime with them)."""
-
-    reference: Image = Field(description="The image; a digest is better than a tag.")
-    pull_policy: PullPolicy = Field(default=PullPolicy.IF_NOT_PRESENT, description="When it is pulled.")
-    path: RelativePath | None = Field(default=None, description="The model's directory in it; its root by default.")
 
 
 class ModelSource(Model):

@@ -24,7 +24,7 @@ from llmops_operator.api.llmdeployment import (
     VLLMEngine,
 )
 from llmops_operator.api.units import to_bytes
-from llmops_operator.desired import access, paths, triton
+from llmops_operator.desired import access, paths, policy, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.volumes import (
     contract_mount,
@@ -90,27 +90,29 @@ def cache(facts: Facts) -> Document:
     """The cache and the engine's driver. It has no probe of its own: the guard's asks through it for a token."""
     return _sidecar_image(facts, names.CACHE_CONTAINER) | {
         "args": ["cache", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}"],
-        "resources": _resources("96Mi", _cache_memory(facts)),
+        "resources": _resources(96, _cache_memory(facts)),
         "volumeMounts": [contract_mount(), socket_mount(), *fallback_mounts(facts)],
     }
 
 
 def guard(facts: Facts) -> Document:
     """The front door."""
+    brought = policy.memory(facts.policy)
     return _sidecar_image(facts, names.GUARD_CONTAINER) | {
         "args": ["guard", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}", *_listening(facts)],
         **_front_door(facts),
-        "resources": _resources("96Mi", GUARD_MEMORY),
+        "resources": _resources(96 + brought, GUARD_MEMORY + brought),
         "volumeMounts": [contract_mount(), socket_mount(), *access.mounts(facts), *policy_mounts(facts)],
     }
 
 
 def serve(facts: Facts) -> Document:
     """Guard, cache and driver in one process, for an engine outside the pod."""
+    brought = policy.memory(facts.policy)
     return _sidecar_image(facts, names.GUARD_CONTAINER) | {
         "args": ["serve", f"--contract={paths.CONTRACT_FILE}", *_listening(facts)],
         **_front_door(facts),
-        "resources": _resources("128Mi", GUARD_MEMORY + _cache_memory(facts)),
+        "resources": _resources(128 + brought, GUARD_MEMORY + brought + _cache_memory(facts)),
         "volumeMounts": [
             contract_mount(),
             *access.mounts(facts),
@@ -185,8 +187,9 @@ def _get(path: str, **timing: int) -> Document:
     return {"httpGet": {"path": path, "port": names.ADMIN_PORT_NAME}, **timing}
 
 
-def _resources(request: str, limit: int) -> Document:
-    return {"requests": {"cpu": "50m", "memory": request}, "limits": {"memory": f"{limit}Mi"}}
+def _resources(request: int, limit: int) -> Document:
+    """Of a sidecar, in MiB."""
+    return {"requests": {"cpu": "50m", "memory": f"{request}Mi"}, "limits": {"memory": f"{limit}Mi"}}
 
 
 def _cache_memory(facts: Facts) -> int:

@@ -31,6 +31,8 @@ HASH_KEY_FILE = f"{HASH_KEY_DIRECTORY}/{HASH_KEY}"
 
 WEBHOOKS_DIRECTORY = "/etc/llmops-webhooks"
 """What the guard shows and trusts when it asks the services of its policy."""
+GUARD_MODELS_DIRECTORY = "/guard-models"
+"""Below it, a directory for each classifier that the guard's policy brings along."""
 
 MODEL_DIRECTORY = "/model"
 TOKENIZER_FILE = f"{MODEL_DIRECTORY}/tokenizer.json"

@@ -15,7 +15,7 @@ from llmops_operator.api import GuardPolicySpec
 from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.matching import Phrases, Pii
 from llmops_operator.api.units import to_seconds
-from llmops_operator.desired import judging, paths, revision
+from llmops_operator.desired import injection, judging, paths, revision
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import ListKey, Policy
 from llmops_sidecars import contract
@@ -56,8 +56,10 @@ def files(policy: Policy | None) -> dict[str, str]:
 
 
 def volumes(policy: Policy | None) -> list[Document]:
-    """The key for hashes, and what webhooks are asked with."""
-    return [*_hash_key(policy.spec), *judging.volumes(policy.spec)] if policy else []
+    """The key for hashes, what webhooks are asked with, and models that the policy brings along."""
+    if policy is None:
+        return []
+    return [*_hash_key(policy.spec), *judging.volumes(policy.spec), *injection.volumes(policy.spec)]
 
 
 def mounts(policy: Policy | None) -> list[Document]:
@@ -65,7 +67,13 @@ def mounts(policy: Policy | None) -> list[Document]:
     if policy is None:
         return []
     key = {"name": HASH_KEY, "mountPath": paths.HASH_KEY_DIRECTORY, "readOnly": True}
-    return [*([key] if policy.spec.hash_key_secret_ref else []), *judging.mounts(policy.spec)]
+    own = [key] if policy.spec.hash_key_secret_ref else []
+    return [*own, *judging.mounts(policy.spec), *injection.mounts(policy.spec)]
+
+
+def memory(policy: Policy | None) -> int:
+    """MiB that the guard needs for the policy beside its own."""
+    return injection.memory(policy.spec) if policy else 0
 
 
 def _hash_key(spec: GuardPolicySpec) -> list[Document]:
@@ -84,6 +92,8 @@ def _file(text: str) -> str:
 def _rule(rule: PolicyRule, policy: Policy) -> contract.Rule:
     if (judging_rule := judging.translated(rule)) is not None:
         return judging_rule
+    if rule.injection is not None:
+        return injection.rule(rule.injection)
     if rule.pii is not None:
         return _pii(rule.pii)
     if rule.secrets is not None:

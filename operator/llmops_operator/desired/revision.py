@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.api.access import Access
 from llmops_operator.api.llmdeployment import Cache
-from llmops_operator.desired import access, judging
+from llmops_operator.desired import access, injection, judging
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy
 
@@ -46,11 +46,12 @@ def policy_version(policy: Policy) -> str:
 def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
     """The digest of the engine part. The model's name is not in it: the sidecars alone know it.
 
-    Of access and the policy, the Secrets and files that are mounted for them are in it.
+    Of access and the policy, what is mounted for them is in it: Secrets, files, and models that a policy brings along.
     """
     mounted = access.pod_part(spec.access or Access())
     hash_key = content(policy.spec.hash_key_secret_ref) if policy else None
     files = judging.references(policy.spec) if policy else ()
+    models = injection.pod_part(policy.spec) if policy else []
     return digest(
         {
             "source": content(spec.model.source),
@@ -62,6 +63,7 @@ def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
             **({"access": mounted} if mounted else {}),
             **({"hashKey": hash_key} if hash_key else {}),
             **({"webhooks": list(files)} if files else {}),
+            **({"guardModels": models} if models else {}),
         }
     )
 

@@ -37,6 +37,27 @@ class HarmRule(RuleModel, frozen=True, tag="harm"):
     action: Action = Action.BLOCK
 
 
+class InjectionModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """A classifier that the policy brings along: an ONNX file with `tokenizer.json` and `config.json` beside it.
+
+    `labels`: those of the model that mean an attack; all but its first one when there are none.
+    """
+
+    path: str
+    labels: tuple[str, ...] = ()
+
+
+class InjectionRule(RuleModel, frozen=True, tag="injection"):
+    """Text that tries to take over the model: by the classifier that ships with the guard, or by a `model` instead.
+
+    `threshold`: the score, from 0 to 1, from which a text is taken for an attack.
+    """
+
+    threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    model: InjectionModel | None = None
+    action: Action = Action.BLOCK
+
+
 class JsonSchemaRule(RuleModel, frozen=True, tag="jsonSchema"):
     """An answer that is no JSON, or not of this schema."""
 
@@ -149,6 +170,7 @@ class WebhookRule(RuleModel, frozen=True, tag="webhook"):
 
 CheckRule = (
     HarmRule
+    | InjectionRule
     | JsonSchemaRule
     | LanguageRule
     | LimitsRule

@@ -14,6 +14,7 @@ from llmops_sidecars.contract import (
     Consent,
     ContractError,
     HarmRule,
+    InjectionRule,
     JsonSchemaRule,
     LanguageRule,
     LimitsRule,
@@ -33,6 +34,7 @@ from llmops_sidecars.contract import (
 )
 from llmops_sidecars.guard.rules import (
     harm,
+    injection,
     json_schema,
     language,
     limits,
@@ -54,6 +56,7 @@ MAKERS: dict[type[RuleModel], Callable[[Any], Check]] = {
     SecretsRule: secrets.make,
     PatternsRule: patterns.make,
     HarmRule: harm.make,
+    InjectionRule: injection.make,
     JsonSchemaRule: json_schema.make,
     LanguageRule: language.make,
     LimitsRule: limits.make,
@@ -79,7 +82,7 @@ class Rules:
 
     def bound(self, context: Context) -> Rules:
         """The rules for one request."""
-        if not any(check.bind or check.bind_tail or check.bind_weigh for check in self.checks):
+        if not any(check.bind or check.bind_tail or check.bind_weigh or check.bind_ask for check in self.checks):
             return self
         return Rules(tuple(_bound(check, context) for check in self.checks))
 
@@ -197,4 +200,5 @@ def _bound(check: Check, context: Context) -> Check:
         find=check.bind(context) if check.bind else check.find,
         tail=check.bind_tail(context) if check.bind_tail else check.tail,
         weigh=check.bind_weigh(context) if check.bind_weigh else check.weigh,
+        ask=check.bind_ask(context) if check.bind_ask else check.ask,
     )

@@ -5,6 +5,7 @@ The texts are printed with what was found in them: this is for a terminal, never
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from llmops_sidecars.contract import Action, ContractError, decode
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Context, Finding, Size
 from llmops_sidecars.guard.vault import Vault
-from llmops_sidecars.guard.verdict import Findings, RuleError, decide, examine, measure
+from llmops_sidecars.guard.verdict import Findings, RuleError, consult, decide, examine, measure
 
 PASSED, REPORTED, CHANGED, BLOCKED, FAILED = "Passed", "Reported", "Changed", "Blocked", "Failed"
 
@@ -65,20 +66,20 @@ def run(contract: Path, texts: Path, direction: str, output: str) -> Outcome:
     try:
         policy = decode(contract.read_bytes()).configurations[0].policy
         rules: Rules = getattr(compile_policy(policy), direction)
-        results = list(tried(rules, _lines(texts)))
+        results = asyncio.run(tried(rules, _lines(texts)))
     except (ContractError, OSError, UnicodeDecodeError) as error:
         return Outcome("", (str(error),), 2)
-    waiting = (*rules.asking, *rules.weighing)
+    waiting = (*(check for check in rules.asking if not check.inside), *rules.weighing)
     notes = tuple(f"not tried: {check.rule} asks a service, or counts by the model's files" for check in waiting)
     text = as_json(results) if output == "json" else as_table(results)
     return Outcome(text, notes, int(any(one.verdict in {BLOCKED, FAILED} for one in results)))
 
 
-def tried(rules: Rules, texts: Iterable[str]) -> Iterator[Tried]:
+async def tried(rules: Rules, texts: Iterable[str]) -> list[Tried]:
     """Each text as a request or an answer of its own; blank ones are left out."""
-    for line, text in enumerate(texts, start=1):
-        if text.strip():
-            yield _tried(rules.bound(Context()), line, text)
+    return [
+        await _tried(rules.bound(Context()), line, text) for line, text in enumerate(texts, start=1) if text.strip()
+    ]
 
 
 def as_table(results: Sequence[Tried]) -> str:
@@ -101,24 +102,28 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def _tried(rules: Rules, line: int, text: str) -> Tried:
+async def _tried(rules: Rules, line: int, text: str) -> Tried:
+    """What a classifier says is of the text as it was given, so that what it found has its place there."""
+    inside = Rules(tuple(check for check in rules.checks if check.inside))
     try:
         found = examine(text, rules)
-        whole = measure(Size(1, (text,), (text,)), rules)
+        size = Size(1, (text,), (text,))
+        others = (measure(size, rules), await consult(size, inside))
     except RuleError as error:
         return Tried(line, FAILED, (Place(error.rule, "", "", 0, 0),), text, "")
-    places = tuple(sorted((*found.places, *found.reported, *whole.places, *whole.reported)))
-    forwarded = "" if whole.blocking else decide(text, found, Vault()).text
-    return Tried(line, _verdict(found, whole), tuple(map(_place, places)), text, forwarded)
+    said = (found, *others)
+    places = tuple(sorted(place for one in said for place in (*one.places, *one.reported)))
+    forwarded = "" if any(one.blocking for one in others) else decide(text, found, Vault()).text
+    return Tried(line, _verdict(said), tuple(map(_place, places)), text, forwarded)
 
 
-def _verdict(found: Findings, whole: Findings) -> str:
-    if found.errors or whole.errors:
+def _verdict(said: Sequence[Findings]) -> str:
+    if any(one.errors for one in said):
         return FAILED
-    actions = {one.action for one in (*found.places, *whole.places)}
+    actions = {place.action for one in said for place in one.places}
     if Action.BLOCK in actions:
         return BLOCKED
-    return CHANGED if actions else REPORTED if found.reported or whole.reported else PASSED
+    return CHANGED if actions else REPORTED if any(one.reported for one in said) else PASSED
 
 
 def _place(finding: Finding) -> Place:

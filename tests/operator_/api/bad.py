@@ -21,6 +21,7 @@ FALLBACK = {"fallback": EXTERNAL}
 KEYS = {"secretName": "keys"}
 JWT: Document = {"issuer": "https://login.example", "audiences": ["chat"]}
 CLAIM = {"name": "a", "values": ["b"]}
+FROM_VOLUME = {"volume": {"claimName": "models"}}
 MUTUAL = {"secretName": "t", "clientCASecretName": "c"}
 
 
@@ -70,6 +71,10 @@ def parameter(**change: Any) -> Document:
 
 def pattern(*expressions: str) -> Document:
     return rule(patterns=[{"name": "p", "expression": one} for one in expressions])
+
+
+def classifier(**change: Any) -> Document:
+    return rule(injection={"model": change})
 
 
 def variable(**change: Any) -> Document:
@@ -289,6 +294,21 @@ BAD: list[tuple[str, str, Document, str]] = [
         "name a Secret in hashKeySecretRef",
     ),
     ("a key without its Secret", "GuardPolicy", {"hashKeySecretRef": {"key": "k"}}, "name"),
+    ("an attack made coarser", "GuardPolicy", rule(injection={"action": "Mask"}), "action"),
+    ("everything an attack", "GuardPolicy", rule(injection={"threshold": "0"}), "between 0 and 1, neither"),
+    ("nothing an attack", "GuardPolicy", rule(injection={"threshold": "1.0"}), "between 0 and 1, neither"),
+    ("a threshold that is no number", "GuardPolicy", rule(injection={"threshold": "high"}), "threshold"),
+    ("attacks in answers", "GuardPolicy", {"output": [{"injection": {}}]}, "are for input"),
+    ("a classifier from nowhere", "GuardPolicy", classifier(), "exactly one of volume, image"),
+    (
+        "a classifier from two places",
+        "GuardPolicy",
+        classifier(volume={"claimName": "a"}, image={"reference": "b:1"}),
+        "exactly one of volume, image",
+    ),
+    ("a classifier that climbs", "GuardPolicy", classifier(**FROM_VOLUME, file="../model.onnx"), "must not climb"),
+    ("a classifier with a label twice", "GuardPolicy", classifier(**FROM_VOLUME, labels=["A", "A"]), "labels"),
+    ("a classifier without room", "GuardPolicy", classifier(**FROM_VOLUME, memory="1Mi"), "between 64Mi and 64Gi"),
     ("phrases without a list", "GuardPolicy", rule(phrases={}), "exactly one of inline, configMapRef"),
     (
         "phrases with two lists",

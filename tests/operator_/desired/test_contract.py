@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -171,6 +172,18 @@ def test_a_policy_with_lists_and_a_key_is_resolved() -> None:
         contract.PhrasesRule(phrases=("zebra",), action=contract.Action.MASK),
         contract.PhrasesRule(file=file, action=contract.Action.REPORT),
     )
+
+
+def test_injection_is_resolved_with_the_model_that_the_policy_brings_along() -> None:
+    model = {"volume": {"claimName": "c"}, "file": "onnx/model.onnx", "labels": ["JAILBREAK"]}
+    rules = [{"injection": {}}, {"injection": {"action": "Report", "threshold": "0.9", "model": model}}]
+    (configuration,) = builder.build(facts(policy={"input": rules})).configurations
+    shipped, brought = configuration.policy.input
+    assert shipped == contract.InjectionRule(threshold=0.5, action=contract.Action.BLOCK)
+    assert isinstance(brought, contract.InjectionRule)
+    assert brought.model is not None
+    assert (brought.action, brought.threshold, brought.model.labels) == (contract.Action.REPORT, 0.9, ("JAILBREAK",))
+    assert re.fullmatch(r"/guard-models/injection-[0-9a-f]{8}/onnx/model\.onnx", brought.model.path)
 
 
 def test_a_list_stands_once_beside_the_contract() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from llmops_operator import names
-from llmops_operator.desired import pod
+from llmops_operator.desired import contract, pod
 from llmops_operator.desired.volumes import shared_memory
 from llmops_operator.settings import Images, Settings
+from llmops_sidecars.contract import InjectionRule
 from tests.operator_.desired.facts import ALL, BENCHMARK, CPU, EXTERNAL, FALLBACK, GPU, HUB, IMAGE, VLLM, facts
 
 Document = dict[str, Any]
@@ -146,6 +147,54 @@ def test_the_model_is_mounted_read_only(document: Document, volume: Document, mo
     assert found == {"name": "model"} | volume
     mounted = next(one for one in container(document, "triton")["volumeMounts"] if one["name"] == "model")
     assert mounted == {"name": "model", "mountPath": "/model", "readOnly": True} | mount
+
+
+def classifiers(*sources: Document) -> Document:
+    return {"input": [{"injection": {"model": {**source, "memory": "512Mi"}}} for source in sources]}
+
+
+@pytest.mark.parametrize(
+    ("source", "volume", "mount"),
+    [
+        (
+            {"volume": {"claimName": "c", "path": "a/b"}},
+            {"persistentVolumeClaim": {"claimName": "c", "readOnly": True}},
+            {"subPath": "a/b"},
+        ),
+        ({"image": {"reference": "judge:1"}}, {"image": {"reference": "judge:1", "pullPolicy": "IfNotPresent"}}, {}),
+    ],
+    ids=["volume", "image"],
+)
+@pytest.mark.parametrize("document", [CPU, EXTERNAL, BENCHMARK], ids=["cpu", "external", "benchmark"])
+def test_a_policys_classifier_is_mounted_read_only_into_the_guard_alone(
+    document: Document, source: Document, volume: Document, mount: Document
+) -> None:
+    told = facts(document, policy=classifiers(source))
+    spec = pod.template(told)["spec"]
+    (found,) = [one for one in spec["volumes"] if one["name"].startswith("injection-")]
+    assert found == {"name": found["name"]} | volume
+    all_containers = (*spec.get("initContainers", []), *spec["containers"])
+    holders = {
+        one["name"]: mounted
+        for one in all_containers
+        for mounted in one["volumeMounts"]
+        if mounted["name"] == found["name"]
+    }
+    path = f"/guard-models/{found['name']}"
+    assert holders == {"guard": {"name": found["name"], "mountPath": path, "readOnly": True} | mount}
+    (rule,) = contract.build(told).configurations[0].policy.input
+    assert isinstance(rule, InjectionRule)
+    assert rule.model is not None
+    assert rule.model.path == f"{path}/model.onnx"
+
+
+def test_each_classifier_is_mounted_once_and_has_its_memory() -> None:
+    first, second = {"volume": {"claimName": "c"}}, {"volume": {"claimName": "c", "path": "a"}}
+    spec = spec_of(EXTERNAL, policy=classifiers(first, second, first))
+    assert len([one for one in spec["volumes"] if one["name"].startswith("injection-")]) == 2
+    without, with_them = (container(CPU, "guard"), spec_of(CPU, policy=classifiers(first))["initContainers"][-1])
+    assert without["resources"]["limits"] == {"memory": "1024Mi"}
+    assert with_them["resources"] == {"requests": {"cpu": "50m", "memory": "608Mi"}, "limits": {"memory": "1536Mi"}}
 
 
 def test_a_repository_of_its_own_needs_no_model() -> None:

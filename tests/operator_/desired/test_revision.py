@@ -82,6 +82,21 @@ def test_the_key_for_hashes_needs_other_pods_and_is_left_out_where_there_is_none
     assert engine_digest(spec(GPU), keyed) != engine_digest(spec(GPU))
 
 
+def test_classifiers_that_policies_bring_along_need_other_pods() -> None:
+    models: list[dict[str, Any]] = [
+        {"volume": {"claimName": "a"}},
+        {"volume": {"claimName": "b"}},
+        {"image": {"reference": "a:1"}},
+        {"volume": {"claimName": "a"}, "memory": "2Gi"},
+    ]
+    rules: list[dict[str, Any]] = [{}, *({"model": model} for model in models)]
+    policies = [Policy("p", GuardPolicySpec.model_validate({"input": [{"injection": one}]})) for one in rules]
+    assert engine_digest(spec(GPU), policies[0]) == engine_digest(spec(GPU))
+    assert len({engine_digest(spec(GPU), one) for one in policies}) == 5
+    labelled = GuardPolicySpec.model_validate({"input": [{"injection": {"model": {**models[0], "labels": ["A"]}}}]})
+    assert engine_digest(spec(GPU), Policy("p", labelled)) == engine_digest(spec(GPU), policies[1])
+
+
 def test_the_version_of_a_policy_covers_its_lists_and_is_its_own_without_any() -> None:
     read = GuardPolicySpec.model_validate(POLICY)
     assert policy_version(Policy("p", read)) == version(read)

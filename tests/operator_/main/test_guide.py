@@ -17,7 +17,7 @@ EXAMPLES = {found[1]: found.groups()[1:] for found in EXAMPLE.finditer(GUIDE)}
 
 
 def test_every_rule_that_looks_for_something_has_an_example() -> None:
-    assert {"pii", "secrets", "phrases", "patterns"} <= set(EXAMPLES)
+    assert {"injection", "pii", "secrets", "phrases", "patterns"} <= set(EXAMPLES)
 
 
 @pytest.mark.parametrize(("policy", "texts", "shown"), EXAMPLES.values(), ids=EXAMPLES)

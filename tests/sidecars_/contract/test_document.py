@@ -15,6 +15,8 @@ from llmops_sidecars.contract import (
     Contract,
     ContractError,
     Country,
+    InjectionModel,
+    InjectionRule,
     Jwt,
     Limits,
     Message,
@@ -62,6 +64,7 @@ POLICY = Policy(
         PiiRule((PiiEntity.EMAIL, PiiEntity.IBAN), Action.HASH),
         PiiRule((PiiEntity.PHONE,), unmask=True, countries=(Country.DE, Country.AT)),
         SecretsRule(),
+        InjectionRule(threshold=0.7, model=InjectionModel("/models/model.onnx", ("JAILBREAK",)), action=Action.REPORT),
         PhrasesRule("animals", ("zebra",), whole_words=False),
     ),
     output=(

@@ -42,8 +42,8 @@ RULES = compile_policy(POLICY).input
 TEXTS = ["Hello", "", f"to {MAIL} now", "from 10.0.0.1", f"{MAIL} has {SECRET} and more", "aged 34"]
 
 
-def test_each_text_has_its_verdict_and_places() -> None:
-    assert list(tried(RULES, TEXTS)) == [
+async def test_each_text_has_its_verdict_and_places() -> None:
+    assert await tried(RULES, TEXTS) == [
         Tried(1, "Passed", (), "Hello", "Hello"),
         Tried(3, "Changed", (Place("pii", "Email", "Mask", 3, 23),), TEXTS[2], "to [EMAIL] now"),
         Tried(4, "Reported", (Place("pii", "IPAddress", "Report", 5, 13),), TEXTS[3], TEXTS[3]),
@@ -58,40 +58,40 @@ def test_each_text_has_its_verdict_and_places() -> None:
     ]
 
 
-def test_a_rule_that_cannot_run_is_told_as_one() -> None:
+async def test_a_rule_that_cannot_run_is_told_as_one() -> None:
     def broken(_text: str) -> list[Finding]:
         raise ValueError
 
     for on_error in OnError:
-        (one,) = tried(Rules((Check("broken", broken, on_error=on_error),)), ["x"])
+        (one,) = await tried(Rules((Check("broken", broken, on_error=on_error),)), ["x"])
         assert one.verdict == "Failed"
 
 
-def test_a_rule_on_whole_requests_counts() -> None:
+async def test_a_rule_on_whole_requests_counts() -> None:
     def long(size: Size) -> list[Finding]:
         return [Finding(0, 0, "limits", "Characters", "", Action.BLOCK)] if len(size.texts[0]) > 3 else []
 
-    short, longer = tried(Rules((Check("limits", measure=long),)), ["abc", "abcd"])
+    short, longer = await tried(Rules((Check("limits", measure=long),)), ["abc", "abcd"])
     assert (short.verdict, longer.verdict, longer.forwarded) == ("Passed", "Blocked", "")
 
 
-def test_the_table_marks_what_was_found() -> None:
-    lines = as_table(list(tried(RULES, TEXTS))).splitlines()
+async def test_the_table_marks_what_was_found() -> None:
+    lines = as_table(await tried(RULES, TEXTS)).splitlines()
     assert lines[0].split() == ["LINE", "VERDICT", "RULE", "KIND", "ACTION", "SPAN", "TEXT"]
     assert lines[2].split(maxsplit=6) == ["3", "Changed", "pii", "Email", "Mask", "3-23", f"to >>{MAIL}<< now"]
     assert len(lines) == 7
 
 
-def test_the_table_obeys_no_text() -> None:
-    table = as_table(list(tried(RULES, [f"\x1b[31m {MAIL} \u202e" + "x" * 200])))
+async def test_the_table_obeys_no_text() -> None:
+    table = as_table(await tried(RULES, [f"\x1b[31m {MAIL} \u202e" + "x" * 200]))
     assert "\x1b" not in table
     assert "\\u001b[31m >>" in table
     assert "\\u202e" in table
     assert len(table.splitlines()[1]) < 200
 
 
-def test_programs_get_a_document_for_each_text() -> None:
-    (line,) = as_json(list(tried(RULES, [f"to {MAIL}"]))).splitlines()
+async def test_programs_get_a_document_for_each_text() -> None:
+    (line,) = as_json(await tried(RULES, [f"to {MAIL}"])).splitlines()
     assert msgspec.json.decode(line) == {
         "line": 1,
         "verdict": "Changed",
@@ -163,3 +163,15 @@ def test_a_library_that_is_not_installed_is_named(tmp_path: Path, file: Path) ->
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "pip install 'llmops-operator[sidecar]'" in ended.stderr
+
+
+async def test_only_what_is_in_this_process_is_asked() -> None:
+    async def asked(text: str) -> list[Finding]:
+        return [Finding(0, len(text), "judge", "kind", "", Action.BLOCK)]
+
+    here, elsewhere = (Rules((Check("judge", ask=asked, inside=inside),)) for inside in (True, False))
+    (tried_here,) = await tried(here, ["abc"])
+    assert (tried_here.verdict, tried_here.forwarded) == ("Blocked", "")
+    assert [(one.rule, one.start, one.end) for one in tried_here.places] == [("judge", 0, 3)]
+    (tried_elsewhere,) = await tried(elsewhere, ["abc"])
+    assert (tried_elsewhere.verdict, tried_elsewhere.forwarded) == ("Passed", "abc")

@@ -115,7 +115,7 @@ async def test_a_larger_limit_admits_at_once_and_a_smaller_one_throws_nobody_out
 
 async def test_no_slot_is_lost_or_made_when_anybody_may_leave_at_any_time() -> None:
     admission = Admission(3, 50)
-    dice = random.Random(7)  # noqa: S311 - the same run each time
+    dice = random.Random(7)
     most = 0
 
     async def one(number: int) -> None:

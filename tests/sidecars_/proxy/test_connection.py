@@ -316,7 +316,7 @@ MISCHIEF = (
 
 async def mischief(running: Listening, seed: int) -> None:
     """A client that says something, reads some of what comes or nothing, and leaves or waits."""
-    chance = random.Random(seed)  # noqa: S311 - the same each time, and no secret
+    chance = random.Random(seed)
     async with running.client() as client:
         client.send(chance.choice(MISCHIEF))
         with contextlib.suppress(ConnectionError, TimeoutError):

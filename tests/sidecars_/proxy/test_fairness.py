@@ -163,7 +163,7 @@ def test_slots_are_shared_by_weight_whatever_the_requests_take(
     weights: list[int], mean: list[float], slots: int, seed: int
 ) -> None:
     """Requests of one tenant differ by a factor of up to three; shares are off by no more than a few requests."""
-    dice = random.Random(seed)  # noqa: S311 - the same run each time
+    dice = random.Random(seed)
     tenants: dict[str, tuple[Share, float | Callable[[], float]]] = {
         str(number): (Share(str(number), weight), partial(dice.uniform, mean[number] / 2, mean[number] * 3 / 2))
         for number, weight in enumerate(weights)

@@ -80,8 +80,9 @@ def nothing(_text: str) -> Iterable[Finding]:
 class Check:
     """A rule made for use; what it does not need stays as it is.
 
-    `bind`, `bind_tail` and `bind_weigh` replace `find`, `tail` and `weigh` for each request. `weigh` is a `measure`
-    that takes long, of texts as they are forwarded; it and `ask` may take `seconds`. `whole`: `find` makes sense of a
+    `bind`, `bind_tail`, `bind_weigh` and `bind_ask` replace `find`, `tail`, `weigh` and `ask` for each request. `weigh`
+    is a `measure` that takes long, of texts as they are forwarded; it and `ask` may take `seconds`. `inside`: what
+    `ask` asks is in this process, so that it can be tried without a request. `whole`: `find` makes sense of a
     whole answer only. `as_is`: `find` looks at the text itself, in none of its other forms. `content`: it looks at the
     content of an answer, not at refusals and tool calls. `only`: the direction that it is for, if it is one alone.
     `context`: how many characters before new text `find` wants to see on a stream, and may have held of a tail.
@@ -99,6 +100,8 @@ class Check:
     weigh: Weigh | None = None
     bind_weigh: Callable[[Context], Weigh] | None = None
     ask: Ask | None = None
+    bind_ask: Callable[[Context], Ask] | None = None
+    inside: bool = False
     seconds: float = 5.0
     whole: bool = False
     as_is: bool = False

@@ -35,7 +35,7 @@ class Engine(FakeCache):
 
     def __init__(self) -> None:
         super().__init__(said("Hello"))
-        self._dice = random.Random(3)  # noqa: S311 - the same run each time
+        self._dice = random.Random(3)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == CHAT:
@@ -80,7 +80,7 @@ async def under(directory: Path, rates: dict[str, float]) -> Outcome:
     """So many requests a second of each tenant, at random moments, whatever becomes of the former ones."""
     loop = asyncio.get_running_loop()
     app, outcome, tasks = guard_in(directory, loop.time), Outcome(), set()
-    dice = random.Random(5)  # noqa: S311 - the same run each time
+    dice = random.Random(5)
     body = msgspec.json.encode(question())
 
     async def one(tenant: str) -> None:

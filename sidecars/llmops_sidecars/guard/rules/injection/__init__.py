@@ -4,5 +4,6 @@
 """
 
 from llmops_sidecars.guard.rules.injection.judge import ATTACK, score, spans
+from llmops_sidecars.guard.rules.injection.rule import make
 
-__all__ = ["ATTACK", "score", "spans"]
+__all__ = ["ATTACK", "make", "score", "spans"]

@@ -10,7 +10,7 @@ from llmops_sidecars.guard.rules.injection.segments import Segment
 
 Scores = NDArray[np.float32]
 
-SCALES = (1.0, 0.7, 1.2, 1.0)
+SCALES = (2.0, 4.0, 2.0, 3.0)
 """How much words, pieces of words, and concepts count at the same weight."""
 
 DAMPING = (0.0, 0.0, 1.0, 0.0)

@@ -185,11 +185,13 @@ def _phrase(words: list[str], index: int, known: Lexicon) -> tuple[int, tuple[in
 
 def _chains(concepts: list[int], spans: list[tuple[int, int]]) -> list[Kind]:
     """Concepts alone, and chains of two and three that stand close to each other."""
-    alone: list[tuple[int, int, int]] = []
+    alone = [(concept, *span) for concept, span in zip(concepts, spans, strict=True)]
     chains: list[tuple[int, int, int]] = []
+    known = lexicon()
+    wants = [place for place, concept in enumerate(concepts) if not known.is_topic(concept)]
+    concepts, spans = [concepts[place] for place in wants], [spans[place] for place in wants]
     for index, concept in enumerate(concepts):
         first, last = spans[index]
-        alone.append((concept, first, last))
         for second in range(index + 1, min(index + 5, len(concepts))):
             if spans[second][0] - last > FARTHEST:
                 break

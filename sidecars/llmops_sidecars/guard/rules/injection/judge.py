@@ -88,12 +88,10 @@ def score(text: str) -> float:
     return max([_score(text), *(_score(piece.text) for piece in pieces_of(text))])
 
 
-def spans(text: str) -> list[Span]:
-    """The places of a text that make it an attack; none when it is not."""
-    found = [(start, end, kind, value) for start, end, kind, value in _spans(text)]
+def spans(text: str, threshold: float = ATTACK) -> list[Span]:
+    """The places of a text that make it an attack; none when its score is under the threshold."""
     encoded = ((piece.start, piece.end, "encoded", _score(piece.text)) for piece in pieces_of(text))
-    found.extend(one for one in encoded if one[3] >= ATTACK)
-    return sorted(found)
+    return sorted([*_spans(text, threshold), *(one for one in encoded if one[3] >= threshold)])
 
 
 def _score(text: str) -> float:
@@ -112,10 +110,10 @@ def _share(margin: float) -> float:
     return float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
 
 
-def _spans(text: str) -> list[Span]:
+def _spans(text: str, threshold: float) -> list[Span]:
     using = model()
     found = evidence_of(text, using)
-    if found is None or (value := _share(_margin(text, found, using))) < ATTACK:
+    if found is None or (value := _share(_margin(text, found, using))) < threshold:
         return []
     return [(*_characters(found.said, part), _kind(found, part), value) for part in _guilty(found)]
 

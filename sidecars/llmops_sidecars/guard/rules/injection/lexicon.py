@@ -16,6 +16,9 @@ LONGEST_PHRASE = 6
 PLAIN_WORDS, ENGLISH_WORDS = "WORDS", "ENGLISH"
 """Sections of words without a meaning here: to tell words written together apart, and to tell English."""
 
+TOPIC = "topic-"
+"""Begins the names of concepts that tell what a text is about, and nothing of what it wants."""
+
 ARABIC_PREFIXES = ("وال", "بال", "فال", "كال", "لل", "ال", "و", "ف", "ب", "ل")
 
 
@@ -30,6 +33,10 @@ class Lexicon:
     beginnings: frozenset[str]
     plain: frozenset[str]
     english: frozenset[str]
+
+    def is_topic(self, concept: int) -> bool:
+        """Whether a concept only tells what a text is about."""
+        return self.concepts[concept - 1].startswith(TOPIC)
 
     def of_word(self, word: str) -> int:
         """The concept of one word."""
@@ -65,7 +72,7 @@ def lexicon() -> Lexicon:
             continue
         if section not in concepts:
             concepts.append(section)
-        number = len(concepts)
+        number = concepts.index(section) + 1
         parts = _parts(entry)
         if len(parts) > 1:
             known = phrases.get(" ".join(parts), ())
