@@ -10,9 +10,11 @@ from functools import cached_property
 
 from llmops_sidecars.guard.rules.harm.lexicon import HARMLESS, Words
 
-APOSTROPHES = str.maketrans("\u2019\u02bc\u2032", "'''")
+APOSTROPHES = "\u2019\u02bc\u2032"
+WHITE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
+WHITE_BEYOND = "".join(one for one in map(chr, range(0x80, 0x3001)) if one.isspace())
 
-_SPACE = re.compile(r"\s+")
+_SPACES = re.compile("  +")
 _END = re.compile("[.!?;]+(?= )|[\u3002\uff01\uff1f]")
 
 
@@ -30,12 +32,10 @@ class Said:
 
     def __init__(self, text: str) -> None:
         """Fold it, and keep where each place comes from."""
-        small = _small(text).translate(APOSTROPHES)
+        small = _small(text)
         pieces: list[str] = []
         self._starts, self._origins, length, place = [0], [0], 0, 0
-        for space in _SPACE.finditer(small):
-            if space.group() == " ":
-                continue
+        for space in _SPACES.finditer(small) if "  " in small else ():
             pieces += (small[place : space.start()], " ")
             length += space.start() - place + 1
             place = space.end()
@@ -85,8 +85,15 @@ class Said:
 
 
 def _small(text: str) -> str:
-    """The text in small letters, as long as it was."""
+    """The text in small letters, with one kind of space and of apostrophe, as long as it was."""
     small = text.lower()
-    if len(small) == len(text):
-        return small
-    return "".join(one if len(one) == 1 else letter for letter, one in ((letter, letter.lower()) for letter in text))
+    if len(small) != len(text):
+        small = "".join(one if len(one) == 1 else same for same, one in ((same, same.lower()) for same in text))
+    for white in WHITE:
+        small = small.replace(white, " ")
+    if not small.isascii():
+        for white in WHITE_BEYOND:
+            small = small.replace(white, " ")
+        for apostrophe in APOSTROPHES:
+            small = small.replace(apostrophe, "'")
+    return small
