@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
 
@@ -200,4 +200,4 @@ def _joined(first: Finding, second: Finding) -> Finding:
     """
     better = max((first, second), key=lambda one: (STRENGTH[one.action], one.end - one.start, one is first))
     unmask = all(one.unmask for one in (first, second) if one.action is better.action)
-    return replace(better, start=first.start, end=max(first.end, second.end), unmask=unmask)
+    return better._replace(start=first.start, end=max(first.end, second.end), unmask=unmask)

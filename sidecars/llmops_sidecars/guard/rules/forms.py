@@ -12,7 +12,7 @@ import unicodedata
 import urllib.parse
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 
 import re2
@@ -88,10 +88,10 @@ class Form:
     def back(self, finding: Finding) -> Finding:
         """The finding, at its place in the text."""
         if self.piece is not None:
-            return replace(finding, start=self.piece[0], end=self.piece[1])
+            return finding._replace(start=self.piece[0], end=self.piece[1])
         if self.places is None:
             return finding
-        return replace(finding, start=self.places.of(finding.start), end=self.places.of(finding.end - 1) + 1)
+        return finding._replace(start=self.places.of(finding.start), end=self.places.of(finding.end - 1) + 1)
 
 
 def forms(text: str) -> list[Form]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import re2
@@ -48,17 +48,28 @@ class PatternSet:
 
     def places(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Name, start and end of every occurrence that is not empty, in characters."""
-        for index in self._occurring(text):
-            for match in self._patterns[index].finditer(text):
-                if match.end() > match.start():
-                    yield self._names[index], match.start(), match.end()
+        encoded, ascii_alone = text.encode(), text.isascii()
+        for index in self._occurring(encoded):
+            spans = (match.span() for match in self._patterns[index].finditer(encoded))
+            for start, end in spans if ascii_alone else in_characters(spans, encoded):
+                if end > start:
+                    yield self._names[index], start, end
 
-    def _occurring(self, text: str) -> list[int]:
+    def _occurring(self, text: bytes) -> list[int]:
         occurring: list[int] = []
         for together, indexes in self._sets:
             found: list[int] = (together.Match(text) if together else None) or []
             occurring += [indexes[one] for one in sorted(found)[:-1]] if len(indexes) in found else indexes
         return occurring
+
+
+def in_characters(spans: Iterable[tuple[int, int]], encoded: bytes) -> Iterator[tuple[int, int]]:
+    """Places in UTF-8, in order and apart, as places in the text."""
+    byte = character = 0
+    for start, end in spans:
+        first = character + len(encoded[byte:start].decode())
+        byte, character = end, first + len(encoded[start:end].decode())
+        yield first, character
 
 
 def _compiled_set(patterns: list[str]) -> Any:
