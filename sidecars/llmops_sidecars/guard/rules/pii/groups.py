@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 from typing import NamedTuple
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -17,6 +16,10 @@ SEPARATORS = str.maketrans("", "", " \t().-/+")
 """What stands between digits, to be left out."""
 
 
+MOST_DIGITS = 18
+"""Of an identity card; of a phone number, they are two less, with its prefix."""
+
+
 class Group(NamedTuple):
     """Adjacent digits and where they stand."""
 
@@ -25,6 +28,13 @@ class Group(NamedTuple):
     digits: str
 
 
-def groups_of(text: str, start: int, end: int, most: int | None = None) -> list[Group]:
-    """The first groups of ASCII digits between two places."""
-    return [Group(found.start(), found.end(), found[0]) for found in islice(_DIGITS.finditer(text, start, end), most)]
+def first_groups(text: str, start: int, end: int) -> list[Group]:
+    """The first groups of ASCII digits between two places, with more digits together than any number has."""
+    groups: list[Group] = []
+    digits = 0
+    for found in _DIGITS.finditer(text, start, end):
+        groups.append(Group(*found.span(), found[0]))
+        digits += len(found[0])
+        if digits > MOST_DIGITS:
+            break
+    return groups

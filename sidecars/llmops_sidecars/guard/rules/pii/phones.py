@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 from llmops_sidecars.contract import Country
-from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.groups import Group, first_groups
 from llmops_sidecars.guard.rules.pii.telephony import CODES, TRUNK_ZERO, split_code
 from llmops_sidecars.guard.rules.pii.words import is_beside, listed, words_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
@@ -23,9 +23,6 @@ NATIONAL_DIGITS = range(9, 13)
 
 AREA_DIGITS = range(2, 7)
 """Of the first group, 0 included, when there is more than one."""
-
-MOST_GROUPS = 16
-"""One more than there can be digits."""
 
 LOCAL_DIGITS = range(7, 14)
 """Of a number beside a word for telephones."""
@@ -58,7 +55,7 @@ def phones(text: str, start: int, stop: int, countries: Collection[Country] = ()
     while met is not None:
         end, taken = met.end(), met["date"] is not None
         if not taken and (free or not _is_tied(text, met.start())):
-            groups = groups_of(text, met.start(), stop, MOST_GROUPS)
+            groups = first_groups(text, met.start(), stop)
             count, origins = _phone_groups(text, start, groups, first=met.re is FIRST)
             end, taken = groups[max(count - 1, 0)].end, count > 0
             if taken and (not countries or not set(countries).isdisjoint(origins)):
@@ -84,7 +81,10 @@ def _phone_groups(text: str, start: int, groups: list[Group], *, first: bool) ->
         return NONE
     if plus and text[start + 1] == " " and text[:start].rstrip(" ")[-1:].isalnum():
         return NONE
-    found = _international(groups, 0) if plus else _national(text, groups)
+    if plus:
+        found = _international(groups, 0)
+    else:
+        found = _national(text, groups) if BEGINNING.match(text, group.start) else NONE
     if found[0] and ends_word(text, groups[found[0] - 1].end):
         return found
     return _local(text, groups) if first else NONE
