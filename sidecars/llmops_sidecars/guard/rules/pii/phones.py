@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 from llmops_sidecars.contract import Country
-from llmops_sidecars.guard.rules.pii.groups import Group, first_groups
+from llmops_sidecars.guard.rules.pii.groups import Group, first_groups, search
 from llmops_sidecars.guard.rules.pii.telephony import CODES, TRUNK_ZERO, split_code
 from llmops_sidecars.guard.rules.pii.words import is_beside, listed, words_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
@@ -60,7 +60,7 @@ def phones(text: str, start: int, stop: int, countries: Collection[Country] = ()
             end, taken = groups[max(count - 1, 0)].end, count > 0
             if taken and (not countries or not set(countries).isdisjoint(origins)):
                 found.append((_beginning(text, start, met.start(), end), end))
-        met = BEGINNING.search(text, end, stop)
+        met = search(BEGINNING, text, end, stop)
         free = taken and met is not None and not DIGIT.search(text, end, met.start())
     return found
 

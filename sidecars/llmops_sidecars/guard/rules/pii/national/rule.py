@@ -10,7 +10,7 @@ from typing import Any
 import re2
 
 from llmops_sidecars.contract import Country
-from llmops_sidecars.guard.rules.pii.groups import SEPARATORS, Group, first_groups
+from llmops_sidecars.guard.rules.pii.groups import SEPARATORS, Group, first_groups, search
 from llmops_sidecars.guard.rules.pii.national import europe, lettered, world
 from llmops_sidecars.guard.rules.pii.national.model import Lettered, Numeric, Valid
 from llmops_sidecars.guard.rules.pii.words import REACH, is_beside, words_of
@@ -108,7 +108,7 @@ def _numbers(ids: list[Numeric]) -> Check:
     def check(text: str, start: int, end: int) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         place, near = start, start + REACH
-        while (met := (layouts.all if place < near else layouts.alone).search(text, place, end)) is not None:
+        while (met := search(layouts.all if place < near else layouts.alone, text, place, end)) is not None:
             last = _longest(text, first_groups(text, met.start(), end), layouts, beside=met.start() < near)
             if last:
                 found.append((met.start(), last))
