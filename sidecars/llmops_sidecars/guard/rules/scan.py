@@ -48,10 +48,9 @@ class PatternSet:
 
     def places(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Name, start and end of every occurrence that is not empty, in characters."""
-        encoded, ascii_alone = text.encode(), text.isascii()
+        encoded = text.encode()
         for index in self._occurring(encoded):
-            spans = (match.span() for match in self._patterns[index].finditer(encoded))
-            for start, end in spans if ascii_alone else in_characters(spans, encoded):
+            for start, end in spans(self._patterns[index], text, encoded):
                 if end > start:
                     yield self._names[index], start, end
 
@@ -63,10 +62,20 @@ class PatternSet:
         return occurring
 
 
-def in_characters(spans: Iterable[tuple[int, int]], encoded: bytes) -> Iterator[tuple[int, int]]:
+def spans(pattern: Any, text: str, encoded: bytes | None = None) -> Iterator[tuple[int, int]]:
+    """Where a compiled pattern occurs, in characters; RE2's binding counts them for each match, and more slowly.
+
+    `encoded`: the text in UTF-8, for those who have it.
+    """
+    encoded = text.encode() if encoded is None else encoded
+    found = (match.span() for match in pattern.finditer(encoded))
+    return found if len(encoded) == len(text) else _in_characters(found, encoded)
+
+
+def _in_characters(found: Iterable[tuple[int, int]], encoded: bytes) -> Iterator[tuple[int, int]]:
     """Places in UTF-8, in order and apart, as places in the text."""
     byte = character = 0
-    for start, end in spans:
+    for start, end in found:
         first = character + len(encoded[byte:start].decode())
         byte, character = end, first + len(encoded[start:end].decode())
         yield first, character
@@ -121,15 +130,17 @@ def ends_word(text: str, end: int) -> bool:
     return end >= len(text) or not joins(text[end])
 
 
-def plain(text: str) -> str:
+def plain(text: str, beyond: set[str] | None = None) -> str:
     """The text as patterns expect it, character by character, so that places stay what they are.
 
     Compatibility forms (full-width digits, styled letters) become what they stand for (NFKC, where that is one
-    character), all dashes a hyphen, all spaces within a line a space.
+    character), all dashes a hyphen, all spaces within a line a space. `beyond`: its characters beyond ASCII, for those
+    who have them.
     """
     if text.isascii():
         return text
-    return replaced(text, {one: simple for one in beyond_ascii(text) if (simple := _PLAIN[ord(one)]) != one})
+    beyond = beyond_ascii(text) if beyond is None else beyond
+    return replaced(text, {one: simple for one in beyond if (simple := _PLAIN[ord(one)]) != one})
 
 
 def beyond_ascii(text: str) -> set[str]:

@@ -67,15 +67,26 @@ def scored(text: str, categories: Iterable[HarmCategory]) -> list[Scored]:
     sharp = [hit for hit in said.hits(known.sharp) if HARMLESS not in hit.concepts]
     if not sharp:
         return []
-    common = said.hits(known.common)
+    common = [hit for begin, stop in _around(said, sharp) for hit in said.hits(known.common, begin, stop)]
     frames = [hit for hit in common if not known.frames.keys().isdisjoint(hit.concepts)]
     hits = sorted([*common, *sharp], key=lambda hit: (hit.start, hit.end))
     return [
         (said.place(start), said.place(end - 1) + 1, one.category, one.score * _factor(said, frames, start, end, one))
-        for sentence in said.sentences(hits)
+        for sentence in said.sentences(hits, sharp)
         for one in _possible(sentence, wanted)
         for start, end in _runs(sentence, one)
     ]
+
+
+def _around(said: Said, sharp: list[Hit]) -> list[tuple[int, int]]:
+    """The sentences with sharp words, and those before them that may have frames for them: all others say nothing."""
+    regions: list[tuple[int, int]] = []
+    for begin, stop in dict.fromkeys(said.sentence(hit.start) for hit in sharp):
+        first, _ = said.sentence(max(begin - BEFORE, 0))
+        if regions and first < regions[-1][1]:
+            first, _ = regions.pop()
+        regions.append((first, stop))
+    return regions
 
 
 def unfinished(text: str) -> int:

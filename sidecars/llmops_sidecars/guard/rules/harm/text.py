@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from llmops_sidecars.guard.rules.harm.lexicon import HARMLESS, Words
+from llmops_sidecars.guard.rules.scan import beyond_ascii, replaced
 
-APOSTROPHES = "\u2019\u02bc\u2032"
 WHITE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
-WHITE_BEYOND = "".join(one for one in map(chr, range(0x80, 0x3001)) if one.isspace())
+ALIKE = dict.fromkeys("\u2019\u02bc\u2032", "'") | {one: " " for one in map(chr, range(0x80, 0x3001)) if one.isspace()}
+"""Signs beyond ASCII that are apostrophes or spaces."""
 
 _SPACES = re.compile("  +")
+BLOCK = 256
+"""Characters in which ends of sentences are looked for together."""
+
 _END = re.compile("[.!?;]+(?= )|[\u3002\uff01\uff1f]")
 
 
@@ -42,46 +45,56 @@ class Said:
             self._starts.append(length)
             self._origins.append(place)
         self.text = "".join([*pieces, small[place:]])
+        self._sentence = (0, 0)
+        self._blocks: dict[int, list[int]] = {}
 
     def place(self, index: int) -> int:
         """Where a place of this text is in the text that it was made of."""
         piece = bisect_right(self._starts, index) - 1
         return self._origins[piece] + index - self._starts[piece]
 
-    def hits(self, words: Words) -> list[Hit]:
+    def hits(self, words: Words, begin: int = 0, stop: int | None = None) -> list[Hit]:
         """Words in order and apart: the first one counts, of those that begin together the longest.
 
-        A harmless phrase counts before a sharp word whose end it goes on from: no fake is a "fake plant".
+        A harmless phrase counts before a sharp word whose end it goes on from: no fake is a "fake plant". `begin` and
+        `stop` are ends of sentences.
         """
         kept: list[Hit] = []
-        for start, end, concepts in sorted(words.found(self.text), key=lambda one: (one[0], -one[1])):
+        found = words.found(self.text[begin:stop])
+        for first, last, concepts in sorted(found, key=lambda one: (one[0], -one[1])):
+            start, end = begin + first, begin + last
             if not kept or start >= kept[-1].end:
                 kept.append(Hit(start, end, concepts))
             elif HARMLESS in concepts and end > kept[-1].end:
                 kept[-1] = Hit(start, end, concepts)
         return kept
 
-    @cached_property
-    def ends(self) -> list[int]:
-        """Where sentences end."""
-        return [found.end() for found in _END.finditer(self.text)]
-
     def sentence(self, index: int) -> tuple[int, int]:
         """Where the sentence around a place begins and ends."""
-        which = bisect_right(self.ends, index)
-        begin = self.ends[which - 1] if which else 0
-        return begin, self.ends[which] if which < len(self.ends) else len(self.text)
+        begin, end = self._sentence
+        if not begin <= index < end:
+            block = index // BLOCK
+            before = (one for at in range(block, -1, -1) for one in reversed(self._ends(at)) if one <= index)
+            after = (one for at in range(block, len(self.text) // BLOCK + 1) for one in self._ends(at) if one > index)
+            self._sentence = begin, end = next(before, 0), next(after, len(self.text))
+        return begin, end
 
-    def sentences(self, hits: list[Hit]) -> Iterator[list[Hit]]:
-        """The words of each sentence that has any."""
-        group: list[Hit] = []
-        for hit in hits:
-            if group and self.sentence(hit.start) != self.sentence(group[-1].start):
-                yield group
-                group = []
-            group.append(hit)
-        if group:
-            yield group
+    def _ends(self, block: int) -> list[int]:
+        """Where sentences end in a block of the text; most blocks are never asked for."""
+        if block not in self._blocks:
+            first, last = block * BLOCK, (block + 1) * BLOCK
+            found = (one.end() for one in _END.finditer(self.text, max(first - 1, 0), last))
+            self._blocks[block] = [end for end in found if first <= end < last]
+        return self._blocks[block]
+
+    def sentences(self, hits: list[Hit], sharp: list[Hit]) -> Iterator[list[Hit]]:
+        """The words, in order, of each sentence that has a sharp one."""
+        for begin, end in dict.fromkeys(self.sentence(hit.start) for hit in sharp):
+            yield hits[bisect_left(hits, begin, key=_start) : bisect_left(hits, end, key=_start)]
+
+
+def _start(hit: Hit) -> int:
+    return hit.start
 
 
 def _small(text: str) -> str:
@@ -91,9 +104,6 @@ def _small(text: str) -> str:
         small = "".join(one if len(one) == 1 else same for same, one in ((same, same.lower()) for same in text))
     for white in WHITE:
         small = small.replace(white, " ")
-    if not small.isascii():
-        for white in WHITE_BEYOND:
-            small = small.replace(white, " ")
-        for apostrophe in APOSTROPHES:
-            small = small.replace(apostrophe, "'")
-    return small
+    return (
+        small if small.isascii() else replaced(small, {one: ALIKE[one] for one in beyond_ascii(small) & ALIKE.keys()})
+    )
