@@ -78,7 +78,7 @@ class Places:
         return self.origins[run] + index - self.starts[run]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Form:
     """A form of a text; it prints without it. `places`: where its characters come from; None: where they stand.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TypeAlias
 
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -27,12 +27,8 @@ REACH = 96
 """More characters than any pattern of these looks at."""
 
 
-class Group(NamedTuple):
-    """Adjacent digits and where they stand."""
-
-    start: int
-    end: int
-    digits: str
+Group: TypeAlias = re.Match[str]
+"""Adjacent digits and where they stand."""
 
 
 def search(pattern: re.Pattern[str], text: str, start: int, end: int) -> re.Match[str] | None:
@@ -50,7 +46,7 @@ def first_groups(text: str, start: int, end: int) -> list[Group]:
     groups: list[Group] = []
     digits = 0
     for found in _DIGITS.finditer(text, start, end):
-        groups.append(Group(*found.span(), found[0]))
+        groups.append(found)
         digits += len(found[0])
         if digits > MOST_DIGITS:
             break

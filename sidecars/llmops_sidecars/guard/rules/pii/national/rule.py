@@ -120,13 +120,13 @@ def _numbers(ids: list[Numeric]) -> Check:
 
 def _longest(text: str, groups: list[Group], layouts: Layouts, *, beside: bool) -> int:
     """Where the id ends that the most of these groups are; 0 for none. `beside`: a word may stand before it."""
-    start = groups[0].start
-    shape = text[start : groups[-1].end].translate(SHAPE)
+    start = groups[0].start()
+    shape = text[start : groups[-1].end()].translate(SHAPE)
     for count in range(len(groups), 0, -1):
-        end = groups[count - 1].end
+        end = groups[count - 1].end()
         known = layouts.ids.get(shape[: end - start])
         if known is not None and _stands_apart(text, start, end):
-            digits = "".join(group.digits for group in groups[:count])
+            digits = "".join(group[0] for group in groups[:count])
             told = (one for one in known if beside or one[1] is None)
             if any(_counts(text, start, end, words) for valid, words in told if valid(digits)):
                 return end
