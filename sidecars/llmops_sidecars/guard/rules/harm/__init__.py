@@ -92,22 +92,22 @@ def _around(said: Said, sharp: list[Hit]) -> list[tuple[int, int]]:
 def unfinished(text: str) -> int:
     """Where words begin at the end of a text that may harm together with what follows."""
     said, known = Said(text), lexicon()
-    hits = sorted([*said.hits(known.sharp), *said.hits(known.common)], key=lambda hit: hit.end, reverse=True)
-    loose = known.frames.keys() | {HARMLESS}
     begin, _ = said.sentence(len(said.text))
+    hits = [*said.hits(known.sharp, begin), *said.hits(known.common, begin)]
     place = _begun(said.text)
-    for hit in hits:
-        if hit.start < begin or place - hit.end > AFTER:
+    for hit in sorted(hits, key=lambda hit: hit.end, reverse=True):
+        if place - hit.end > AFTER:
             break
-        if not loose.issuperset(hit.concepts):
+        if not known.loose.issuperset(hit.concepts):
             place = min(place, hit.start)
     return said.place(place)
 
 
 def _begun(text: str) -> int:
     """Where the words begin at the end of a text that are the first ones of an entry, the last one perhaps cut."""
-    known, near = lexicon(), max(len(text) - LONGEST, 0)
-    starts = [near + found.start() for found in _WORD.finditer(text[near:])][-MOST_WORDS:]
+    known = lexicon()
+    near = max(len(text) - max(known.sharp.longest, known.common.longest), 0)
+    starts = [found.start() for found in _WORD.finditer(text, near)][-MOST_WORDS:]
     begun = (start for start in starts if known.sharp.begins(text[start:]) or known.common.begins(text[start:]))
     return next(begun, len(text))
 
