@@ -15,10 +15,11 @@ ALIKE = dict.fromkeys("\u2019\u02bc\u2032", "'") | {one: " " for one in map(chr,
 """Signs beyond ASCII that are apostrophes or spaces."""
 
 _SPACES = re.compile("  +")
-BLOCK = 256
-"""Characters in which ends of sentences are looked for together."""
+ENDS = (". ", "! ", "? ", "; ", "\u3002", "\uff01", "\uff1f")
+"""What ends a sentence with its first character."""
 
-_END = re.compile("[.!?;]+(?= )|[\u3002\uff01\uff1f]")
+NEAR = 256
+"""Characters in which an end is looked for first; then in twice as many, and so on."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class Said:
             self._origins.append(place)
         self.text = "".join([*pieces, small[place:]])
         self._sentence = (0, 0)
-        self._blocks: dict[int, list[int]] = {}
 
     def place(self, index: int) -> int:
         """Where a place of this text is in the text that it was made of."""
@@ -73,24 +73,34 @@ class Said:
         """Where the sentence around a place begins and ends."""
         begin, end = self._sentence
         if not begin <= index < end:
-            block = index // BLOCK
-            before = (one for at in range(block, -1, -1) for one in reversed(self._ends(at)) if one <= index)
-            after = (one for at in range(block, len(self.text) // BLOCK + 1) for one in self._ends(at) if one > index)
-            self._sentence = begin, end = next(before, 0), next(after, len(self.text))
+            self._sentence = begin, end = _end_before(self.text, index), _end_after(self.text, index)
         return begin, end
-
-    def _ends(self, block: int) -> list[int]:
-        """Where sentences end in a block of the text; most blocks are never asked for."""
-        if block not in self._blocks:
-            first, last = block * BLOCK, (block + 1) * BLOCK
-            found = (one.end() for one in _END.finditer(self.text, max(first - 1, 0), last))
-            self._blocks[block] = [end for end in found if first <= end < last]
-        return self._blocks[block]
 
     def sentences(self, hits: list[Hit], sharp: list[Hit]) -> Iterator[list[Hit]]:
         """The words, in order, of each sentence that has a sharp one."""
         for begin, end in dict.fromkeys(self.sentence(hit.start) for hit in sharp):
             yield hits[bisect_left(hits, begin, key=_start) : bisect_left(hits, end, key=_start)]
+
+
+def _end_before(text: str, index: int) -> int:
+    """The last end up to a place; 0 when there is none."""
+    reach = NEAR
+    while True:
+        first = max(index - reach, 0)
+        end = max(text.rfind(mark, max(first - 1, 0), index + len(mark) - 1) for mark in ENDS) + 1
+        if end or not first:
+            return end
+        reach *= 2
+
+
+def _end_after(text: str, index: int) -> int:
+    """The first end behind a place; the text's when there is none."""
+    reach = NEAR
+    while True:
+        found = [place + 1 for mark in ENDS if (place := text.find(mark, index, index + reach)) >= 0]
+        if found or index + reach >= len(text):
+            return min(found, default=len(text))
+        reach *= 2
 
 
 def _start(hit: Hit) -> int:
