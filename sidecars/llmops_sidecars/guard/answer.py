@@ -7,10 +7,12 @@ nobody asked for, for one) is refused: it would pass by the rules.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from llmops_sidecars.guard.choice import GuardedChoice
 from llmops_sidecars.guard.text import Judging
-from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Usage
+from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, Logprobs, Usage
 from llmops_sidecars.openai.errors import engine_failed
 
 
@@ -84,3 +86,25 @@ class GuardedAnswer:
         shown = [text for choice in self._open for text in choice.shown]
         blocked_by = await self.judging.consulted(shown) if shown else None
         return leaving if blocked_by is None else [choice.withdrawn(blocked_by) for choice in self._open]
+
+
+def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The chunks of one read; neighbours that only go on with the content of a choice are one, judged together."""
+    for going_on, group in groupby(chunks, _going_on):
+        same = list(group)
+        if going_on is None or len(same) == 1:
+            yield from same
+        else:
+            created, index = going_on
+            said = "".join(chunk.choices[0].delta.content or "" for chunk in same)
+            yield Chunk(created=created, choices=(ChunkChoice(index, Delta(content=said)),))
+
+
+def _going_on(chunk: Chunk) -> tuple[int, int] | None:
+    """When a chunk was made and the number of its choice, where it only goes on with the content of one."""
+    if len(chunk.choices) != 1 or chunk.tokens is not None:
+        return None
+    choice = chunk.choices[0]
+    other = choice.delta.refusal or choice.delta.tool_calls or choice.finish_reason
+    goes_on = choice.delta.content and not other and not isinstance(choice.logprobs, Logprobs)
+    return (chunk.created, choice.index) if goes_on else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -84,7 +84,7 @@ def _masked(text: str, rules: Rules) -> str | None:
         findings = examine(text, rules)
     except RuleError:
         return None
-    found = (replace(one, action=Action.MASK) for one in (*findings.places, *findings.reported))
+    found = [one._replace(action=Action.MASK) for one in (*findings.places, *findings.reported)]
     everything = mask(text, gathered(found).places)
     return everything if len(everything) <= MOST_CHARACTERS else f"{everything[: MOST_CHARACTERS - 1]}\u2026"
 

@@ -5,7 +5,6 @@ parse -> configuration, consent -> rules -> engine -> answer
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ from llmops_sidecars.guard.preparation import THREAD_BYTES, admitted, internal_h
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.rules.finding import Context
 from llmops_sidecars.guard.serving import Served
+from llmops_sidecars.guard.threads import in_thread
 from llmops_sidecars.guard.upstream import OK, opened, refusal
 from llmops_sidecars.openai.answers import Usage
 from llmops_sidecars.openai.chat import ChatRequest, Message
@@ -56,7 +56,7 @@ class EmbeddingWork:
         served = admitted(incoming, request.user)
         inspection = Inspection(served.policy, Context(), record)
         check = partial(self._checked, request, inspection, record)
-        body = await asyncio.to_thread(check) if len(incoming.body) >= THREAD_BYTES else check()
+        body = await in_thread(check) if len(incoming.body) >= THREAD_BYTES else check()
         await inspection.asked()
         answer = await self._answer(incoming, served, body, len(request.inputs))
         record.usage = Usage(answer.usage.prompt_tokens, 0, answer.usage.total_tokens)

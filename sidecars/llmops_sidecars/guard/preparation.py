@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from llmops_sidecars.guard.pipeline import Incoming
 from llmops_sidecars.guard.prompt import templated
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.serving import Served, choose
+from llmops_sidecars.guard.threads import in_thread
 from llmops_sidecars.openai.chat import ChatRequest, StreamOptions, message_text
 from llmops_sidecars.openai.endpoint import Call
 from llmops_sidecars.proxy.asgi import Headers, Scope, header
@@ -71,7 +71,7 @@ class Preparation:
         bodies = []
         for request in call.requests:
             check = partial(self._checked, request, served, record)
-            body, inspection = await asyncio.to_thread(check) if large else check()
+            body, inspection = await in_thread(check) if large else check()
             await inspection.asked()
             bodies.append((body, inspection))
         return [

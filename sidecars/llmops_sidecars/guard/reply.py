@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from llmops_sidecars.contract import Limits
-from llmops_sidecars.guard.answer import GuardedAnswer
+from llmops_sidecars.guard.answer import GuardedAnswer, joined
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.upstream import GRACE_SECONDS
 from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Usage, decode_chunk
@@ -105,10 +106,11 @@ class Reply:
         async with aclosing(self._events(response, answer)) as batches:
             async for events in batches:
                 leaving = [] if events else answer.tick(self.clock())
-                for data in events:
-                    done = done or data == DONE_DATA
-                    if not done:
-                        leaving += self._push(decode_chunk(data), answer)
+                chunks = [decode_chunk(data) for data in takewhile(DONE_DATA.__ne__, () if done else events)]
+                done = done or DONE_DATA in events
+                self._count(chunks)
+                for chunk in joined(chunks):
+                    leaving += answer.push(chunk, self.clock())
                 if leaving or events:
                     yield leaving
                 if answer.over:
@@ -116,10 +118,10 @@ class Reply:
         if not done or not answer.complete:
             raise engine_failed("The model's answer ended before it was complete.")
 
-    def _push(self, chunk: Chunk, answer: GuardedAnswer) -> list[ChunkChoice]:
-        if any(choice.delta.content or choice.delta.refusal or choice.delta.tool_calls for choice in chunk.choices):
-            self.token()
-        return answer.push(chunk, self.clock())
+    def _count(self, chunks: Iterable[Chunk]) -> None:
+        for chunk in chunks:
+            if any(choice.delta.content or choice.delta.refusal or choice.delta.tool_calls for choice in chunk.choices):
+                self.token()
 
     async def _events(self, response: DownstreamResponse, answer: GuardedAnswer) -> AsyncGenerator[list[bytes], None]:
         """The events of each read; an empty list when time alone may let something go before the next read."""

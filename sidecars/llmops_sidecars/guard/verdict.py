@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import takewhile
+from itertools import groupby, takewhile
+from typing import NamedTuple
 
 from llmops_sidecars.contract import Action, OnError
 from llmops_sidecars.guard.policy import Rules
@@ -35,8 +36,7 @@ class RuleError(Exception):
         self.rule = rule
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(NamedTuple):
     """What all rules found in one text: `places` in order and apart, `reported` beside them. `errors` names rules.
 
     `seconds`: how long each rule took that had to be waited for.
@@ -51,6 +51,10 @@ class Findings:
     def blocking(self) -> Finding | None:
         """The first finding that blocks."""
         return next((one for one in self.places if one.action is Action.BLOCK), None)
+
+
+NOTHING = Findings()
+"""Of most texts."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,12 @@ def decide(text: str, findings: Findings, vault: Vault | None = None) -> Verdict
 def examine(text: str, rules: Rules) -> Findings:
     """Run all rules over all forms of a text; raises RuleError."""
     looked_at = forms(text) if rules.checks else []
-    found: set[Finding] = set()
+    found: list[Finding] = []
     errors: list[str] = []
     for check in rules.checks:
         try:
             for form in looked_at[:1] if check.as_is else looked_at:
-                found.update(_found(check, form))
+                found.extend(_found(check, form))
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             errors.append(failed(check, error))
     return gathered(found, errors)
@@ -93,11 +97,11 @@ def examine(text: str, rules: Rules) -> Findings:
 
 def measure(size: Size, rules: Rules) -> Findings:
     """Run the checks of whole requests; raises RuleError."""
-    found: set[Finding] = set()
+    found: list[Finding] = []
     errors: list[str] = []
     for check in rules.measuring:
         try:
-            found.update(check.measure(size) if check.measure else ())
+            found.extend(check.measure(size) if check.measure else ())
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             errors.append(failed(check, error))
     return gathered(found, errors)
@@ -115,14 +119,14 @@ async def consult(size: Size, rules: Rules) -> Findings:
 
 async def _awaited(questions: Iterable[tuple[Check, Callable[[], Awaitable[Iterable[Finding]]]]]) -> Findings:
     """Each in its turn, none longer than its time; one that is late could not run."""
-    found: set[Finding] = set()
+    found: list[Finding] = []
     errors: list[str] = []
     seconds: list[tuple[str, float]] = []
     for check, question in questions:
         started = time.monotonic()
         try:
             async with asyncio.timeout(check.seconds):
-                found.update(await question())
+                found.extend(await question())
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             errors.append(failed(check, error))
         seconds.append((check.rule, time.monotonic() - started))
@@ -138,13 +142,15 @@ def failed(check: Check, error: Exception) -> str:
 
 
 def gathered(
-    found: Iterable[Finding], errors: Iterable[str] = (), seconds: Iterable[tuple[str, float]] = ()
+    found: Collection[Finding], errors: Collection[str] = (), seconds: Collection[tuple[str, float]] = ()
 ) -> Findings:
     """Findings of any order, in order: those that only report apart from those that do something."""
-    everything = sorted(found)
-    acting = (one for one in everything if one.action is not Action.REPORT)
-    reported = tuple(one for one in everything if one.action is Action.REPORT)
-    return Findings(_apart(acting), reported, tuple(errors), tuple(seconds))
+    if not (found or errors or seconds):
+        return NOTHING
+    everything = [one for one, _same in groupby(sorted(found))]
+    acting = [one for one in everything if one.action is not Action.REPORT]
+    reported = [one for one in everything if one.action is Action.REPORT]
+    return Findings(_apart(acting), tuple(reported), tuple(errors), tuple(seconds))
 
 
 def name(finding: Finding) -> str:
@@ -200,4 +206,4 @@ def _joined(first: Finding, second: Finding) -> Finding:
     """
     better = max((first, second), key=lambda one: (STRENGTH[one.action], one.end - one.start, one is first))
     unmask = all(one.unmask for one in (first, second) if one.action is better.action)
-    return replace(better, start=first.start, end=max(first.end, second.end), unmask=unmask)
+    return better._replace(start=first.start, end=max(first.end, second.end), unmask=unmask)

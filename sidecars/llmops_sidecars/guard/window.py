@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import re2
 
@@ -208,4 +208,4 @@ class WholeText:
 
 def _moved(place: Finding, before: int) -> Finding:
     """A place in the held text; what began in the context begins at its edge."""
-    return replace(place, start=max(place.start - before, 0), end=place.end - before)
+    return place._replace(start=max(place.start - before, 0), end=place.end - before)

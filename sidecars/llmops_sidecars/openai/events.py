@@ -151,5 +151,7 @@ class ChunkWriter:
 
 
 def _data(block: bytes) -> list[bytes]:
+    if b"\n" not in block and block.startswith(b"data: "):
+        return [block[6:]]
     lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
     return [b"\n".join(lines)] if lines else []

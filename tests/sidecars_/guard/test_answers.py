@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,18 @@ from llmops_sidecars.contract import (
     Policy,
     StreamWindow,
 )
+from llmops_sidecars.guard.answer import joined
 from llmops_sidecars.guard.serving import Serving, build
-from llmops_sidecars.openai.answers import Delta, FunctionDelta, ToolCallDelta
+from llmops_sidecars.openai.answers import (
+    Chunk,
+    ChunkChoice,
+    Delta,
+    FunctionDelta,
+    Logprobs,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
 from llmops_sidecars.openai.errors import engine_failed, engine_unavailable
 from llmops_sidecars.openai.events import error_event
 from tests.sidecars_.guard.kit import (
@@ -269,3 +280,41 @@ async def test_an_endless_answer_is_given_up_when_a_rule_wants_to_see_it_whole(t
     answer = await guarded(tmp_path, cache, used).ask(question(stream=True))
     assert answer.events[-1]["error"]["code"] == "engine_failed"
     assert "too long to be checked" in answer.events[-1]["error"]["message"]
+
+
+def said_chunk(text: str, index: int = 0, **fields: Any) -> Chunk:
+    return Chunk(created=7, choices=(ChunkChoice(index, Delta(content=text), **fields),))
+
+
+FINISH = Chunk(created=7, choices=(ChunkChoice(0, Delta(), "stop"),))
+CALLING = Chunk(created=7, choices=(ChunkChoice(0, Delta(content="x", tool_calls=(ToolCallDelta(0),))),))
+USAGE = Chunk(created=7, usage=Usage(1, 2, 3))
+LIKELY = said_chunk("x", logprobs=Logprobs(content=(TokenLogprob("x", -0.1),)))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        ([], []),
+        ([said_chunk("a")], [said_chunk("a")]),
+        ([said_chunk("a"), said_chunk("b"), said_chunk("c")], [said_chunk("abc")]),
+        ([said_chunk("a"), said_chunk("b", 1), said_chunk("c", 1)], [said_chunk("a"), said_chunk("bc", 1)]),
+        ([said_chunk("a"), said_chunk("b"), FINISH, USAGE], [said_chunk("ab"), FINISH, USAGE]),
+        ([said_chunk("a"), CALLING, said_chunk("b")], [said_chunk("a"), CALLING, said_chunk("b")]),
+        ([LIKELY, LIKELY], [LIKELY, LIKELY]),
+        ([USAGE, USAGE], [USAGE, USAGE]),
+    ],
+    ids=["none", "one", "a text", "two choices", "an end", "a call", "probabilities", "usage"],
+)
+def test_neighbours_that_go_on_with_one_text_are_one(chunks: list[Chunk], expected: list[Chunk]) -> None:
+    assert list(joined(chunks)) == expected
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["an event a read", "all in one read"])
+async def test_an_answer_is_judged_the_same_however_its_events_arrive(tmp_path: Path, *, at_once: bool) -> None:
+    events = said(*(["Write to ", "jane.", "doe@", "example.com", " about it, ", "or to nobody. "] * 30))
+    cache = FakeCache([b"".join(events)] if at_once else events)
+    answer = await guarded(tmp_path, cache).ask(question(stream=True))
+    assert answer.status == 200
+    assert answer.body.count(b"[EMAIL]") == 30
+    assert MAIL.encode() not in answer.body

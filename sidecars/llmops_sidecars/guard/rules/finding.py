@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from llmops_sidecars.contract import Action, OnError
 
@@ -14,8 +15,7 @@ INPUT, OUTPUT = "input", "output"
 """The directions: prompts and answers."""
 
 
-@dataclass(frozen=True, order=True)
-class Finding:
+class Finding(NamedTuple):
     """A place in a text, in characters from `start` to before `end`.
 
     `rule` is what metrics call the rule, `kind` what it is: an entity, a shape, an author's pattern. `label` stands in

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import unicodedata
 import urllib.parse
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import re2
 
 from llmops_sidecars.guard.rules.finding import Finding
-from llmops_sidecars.guard.rules.scan import beyond_ascii, options, plain, replaced
+from llmops_sidecars.guard.rules.scan import beyond_ascii, options, plain, replaced, spans
 
 ENCODED = re2.compile(
-    r"(?P<percent>(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,8}){3,})"
-    r"|(?P<hexadecimal>(?:[0-9A-Fa-f]{2}){12,})"
-    r"|(?P<base64>[A-Za-z0-9+/_\-]{16,}={0,2})",
-    options(),
+    r"(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,8}){3,}|(?:[0-9A-Fa-f]{2}){12,}|[A-Za-z0-9+/_\-]{16,}={0,2}", options()
 )
+"""Percent-encoding, hexadecimal, base64."""
+
+HEXADECIMAL = re.compile("[0-9A-Fa-f]{24,}")
 MOST_PIECES = 32
 """Encoded pieces that are decoded in one text."""
 
@@ -58,6 +59,9 @@ LOOK_ALIKES = str.maketrans(
 )
 """Cyrillic and Greek letters that look like Latin ones; the pairs that Unicode's TR39 calls confusable."""
 
+LAST_LATIN = "\u036f"
+"""Up to here, and among the signs from U+2000 on, is nothing Greek or Cyrillic."""
+
 MIXED = re2.compile(r"[\p{Latin}][\p{Cyrillic}\p{Greek}]|[\p{Cyrillic}\p{Greek}][\p{Latin}]", options())
 
 
@@ -74,7 +78,7 @@ class Places:
         return self.origins[run] + index - self.starts[run]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Form:
     """A form of a text; it prints without it. `places`: where its characters come from; None: where they stand.
 
@@ -88,19 +92,20 @@ class Form:
     def back(self, finding: Finding) -> Finding:
         """The finding, at its place in the text."""
         if self.piece is not None:
-            return replace(finding, start=self.piece[0], end=self.piece[1])
+            return finding._replace(start=self.piece[0], end=self.piece[1])
         if self.places is None:
             return finding
-        return replace(finding, start=self.places.of(finding.start), end=self.places.of(finding.end - 1) + 1)
+        return finding._replace(start=self.places.of(finding.start), end=self.places.of(finding.end - 1) + 1)
 
 
 def forms(text: str) -> list[Form]:
     """All forms that differ from each other, the text itself first."""
     found = [Form(text)]
     if not text.isascii():
-        if (simple := plain(text)) != text:
+        beyond = beyond_ascii(text)
+        if (simple := plain(text, beyond)) != text:
             found.append(Form(simple))
-        if (folded := _folded(text)).text != simple:
+        if (folded := _folded(text, beyond)).text != simple:
             found.append(folded)
     found += _decoded(text)
     return found
@@ -111,10 +116,12 @@ def visible(text: str) -> str:
     return text if text.isascii() else "".join(_seen(character) for character in text)
 
 
-def _folded(text: str) -> Form:
+def _folded(text: str, beyond: set[str]) -> Form:
     """Single characters are replaced at once; only those that become none or several move what follows."""
-    mixed = MIXED.search(text) is not None
-    folds = {one: fold for one in beyond_ascii(text) if (fold := _fold(one, mixed=mixed)) != one}
+    mixed = (
+        any(one > LAST_LATIN and not "\u2000" <= one <= "\u20ff" for one in beyond) and MIXED.search(text) is not None
+    )
+    folds = {one: fold for one in beyond if (fold := _fold(one, mixed=mixed)) != one}
     moving = {one: fold for one, fold in folds.items() if len(fold) != 1}
     simple = replaced(text, {one: fold for one, fold in folds.items() if one not in moving})
     return _moved(simple, moving) if moving else Form(simple)
@@ -161,22 +168,23 @@ def _seen(character: str) -> str:
 
 def _decoded(text: str) -> Iterator[Form]:
     left = MOST_DECODED
-    for number, match in enumerate(ENCODED.finditer(text)):
-        if number >= MOST_PIECES or left <= 0:
+    for start, end in islice(spans(ENCODED, text), MOST_PIECES):
+        if left <= 0:
             return
-        said = match.group()[: left * 2]
-        decoded = next(filter(None, map(_readable, _bytes_of(said, match.lastgroup))), None)
+        said = text[start:end][: left * 2]
+        hexadecimal = HEXADECIMAL.fullmatch(text, start, end) is not None
+        decoded = next(filter(None, map(_readable, _bytes_of(said, hexadecimal=hexadecimal))), None)
         if decoded:
             left -= len(decoded)
-            yield Form(decoded, piece=(match.start(), match.end()))
+            yield Form(decoded, piece=(start, end))
 
 
-def _bytes_of(said: str, encoding: str | None) -> Iterator[bytes]:
+def _bytes_of(said: str, *, hexadecimal: bool) -> Iterator[bytes]:
     """What a piece may stand for; a stream's window may have cut the beginning of a base64 group off."""
-    if encoding == "percent":
+    if said[0] == "%":
         yield urllib.parse.unquote_to_bytes(said)
         return
-    if encoding == "hexadecimal":
+    if hexadecimal:
         yield bytes.fromhex(said[: len(said) // 2 * 2])
     letters = said.rstrip("=").replace("-", "+").replace("_", "/")
     for offset in range(BASE64_GROUP):

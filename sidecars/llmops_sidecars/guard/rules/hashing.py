@@ -54,4 +54,4 @@ def _hashing(find: Find, key: bytes) -> Find:
 
 def _hashed(finding: Finding, text: str, key: bytes) -> Finding:
     value = digest(key, finding.kind, text[finding.start : finding.end])
-    return replace(finding, label=f"{finding.label.removesuffix(']')}:{value}]")
+    return finding._replace(label=f"{finding.label.removesuffix(']')}:{value}]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import re2
@@ -48,17 +48,37 @@ class PatternSet:
 
     def places(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Name, start and end of every occurrence that is not empty, in characters."""
-        for index in self._occurring(text):
-            for match in self._patterns[index].finditer(text):
-                if match.end() > match.start():
-                    yield self._names[index], match.start(), match.end()
+        encoded = text.encode()
+        for index in self._occurring(encoded):
+            for start, end in spans(self._patterns[index], text, encoded):
+                if end > start:
+                    yield self._names[index], start, end
 
-    def _occurring(self, text: str) -> list[int]:
+    def _occurring(self, text: bytes) -> list[int]:
         occurring: list[int] = []
         for together, indexes in self._sets:
             found: list[int] = (together.Match(text) if together else None) or []
             occurring += [indexes[one] for one in sorted(found)[:-1]] if len(indexes) in found else indexes
         return occurring
+
+
+def spans(pattern: Any, text: str, encoded: bytes | None = None) -> Iterator[tuple[int, int]]:
+    """Where a compiled pattern occurs, in characters; RE2's binding counts them for each match, and more slowly.
+
+    `encoded`: the text in UTF-8, for those who have it.
+    """
+    encoded = text.encode() if encoded is None else encoded
+    found = (match.span() for match in pattern.finditer(encoded))
+    return found if len(encoded) == len(text) else _in_characters(found, encoded)
+
+
+def _in_characters(found: Iterable[tuple[int, int]], encoded: bytes) -> Iterator[tuple[int, int]]:
+    """Places in UTF-8, in order and apart, as places in the text."""
+    byte = character = 0
+    for start, end in found:
+        first = character + len(encoded[byte:start].decode())
+        byte, character = end, first + len(encoded[start:end].decode())
+        yield first, character
 
 
 def _compiled_set(patterns: list[str]) -> Any:
@@ -110,15 +130,17 @@ def ends_word(text: str, end: int) -> bool:
     return end >= len(text) or not joins(text[end])
 
 
-def plain(text: str) -> str:
+def plain(text: str, beyond: set[str] | None = None) -> str:
     """The text as patterns expect it, character by character, so that places stay what they are.
 
     Compatibility forms (full-width digits, styled letters) become what they stand for (NFKC, where that is one
-    character), all dashes a hyphen, all spaces within a line a space.
+    character), all dashes a hyphen, all spaces within a line a space. `beyond`: its characters beyond ASCII, for those
+    who have them.
     """
     if text.isascii():
         return text
-    return replaced(text, {one: simple for one in beyond_ascii(text) if (simple := _PLAIN[ord(one)]) != one})
+    beyond = beyond_ascii(text) if beyond is None else beyond
+    return replaced(text, {one: simple for one in beyond if (simple := _PLAIN[ord(one)]) != one})
 
 
 def beyond_ascii(text: str) -> set[str]:

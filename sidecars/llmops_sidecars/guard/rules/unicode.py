@@ -15,7 +15,7 @@ import re2
 from llmops_sidecars.contract import Action, UnicodeKind, UnicodeRule
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.rules.forms import INVISIBLE, LOOK_ALIKES
-from llmops_sidecars.guard.rules.scan import PatternSet, options
+from llmops_sidecars.guard.rules.scan import PatternSet, beyond_ascii, options
 
 RULE = "unicode"
 ACTIONS = frozenset({Action.REPORT, Action.MASK, Action.BLOCK})
@@ -54,6 +54,22 @@ CANDIDATES = {
     ),
     UnicodeKind.MARKS: _class(COMBINING) + r"{4,}|\p{M}{8,}",
 }
+
+SUSPECT = re2.compile(
+    rf"{_class(INVISIBLE | BIDIRECTIONAL | TAGS | COMBINING)}|\p{{M}}|\p{{Cyrillic}}|\p{{Greek}}", options()
+)
+"""What one of the characters of any candidate is."""
+
+
+class _Suspects(dict[str, bool]):
+    """From a character to whether it is one, filled as characters are met."""
+
+    def __missing__(self, character: str) -> bool:
+        self[character] = result = SUSPECT.search(character) is not None
+        return result
+
+
+_SUSPECTS = _Suspects()
 
 ENDING = re2.compile(
     rf"(?s:.?)(?:\p{{M}}|{_class(INVISIBLE)})+$|[{LEFTWARDS}][^\n]{{0,{NEAR - 1}}}$",
@@ -96,7 +112,7 @@ def make(rule: UnicodeRule) -> Check:
     candidates = PatternSet({kind: CANDIDATES[kind] for kind in rule.kinds})
 
     def find(text: str) -> list[Finding]:
-        if text.isascii():
+        if text.isascii() or not any(map(_SUSPECTS.__getitem__, beyond_ascii(text))):
             return []
         return [
             Finding(first, last, RULE, UnicodeKind(kind).value, label, rule.action)

@@ -5,11 +5,14 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmops_sidecars.contract import Action, ContractError, HarmCategory, HarmRule, HarmThreshold, Policy, StreamWindow
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.harm import MOST_WORDS
-from llmops_sidecars.guard.rules.harm.lexicon import lexicon
+from llmops_sidecars.guard.rules.harm.lexicon import COMMON, lexicon
+from llmops_sidecars.guard.rules.harm.text import Said
 from llmops_sidecars.guard.verdict import judge
 from tests.sidecars_.guard.streams import HELD, HURRIED, RATES, releases, splits, text_of
 
@@ -159,6 +162,25 @@ def test_every_concept_of_a_combination_is_in_the_lexicon() -> None:
     assert {one.category for one in known.combinations} == set(HarmCategory)
     longest = max(len(re.findall(r"\w+", said)) for words in (known.sharp, known.common) for said in words._sorted)
     assert longest <= MOST_WORDS
+
+
+def test_what_is_looked_at_in_single_sentences_needs_no_other() -> None:
+    known = lexicon()
+    loose = COMMON | known.frames.keys() | {"HARMLESS"}
+    assert not any(loose.issuperset(one.concepts) for one in known.combinations), (
+        "a sentence has a sharp word, or passes"
+    )
+    assert not any(re.search("[.!?;] |[。！？]", said) for said in known.common._sorted)
+
+
+@given(st.text(alphabet="ab .!?;。\n", max_size=700), st.data())
+def test_sentences_end_where_all_their_ends_tell(text: str, data: st.DataObject) -> None:
+    said = Said(text)
+    ends = [0, *(found.end() for found in re.finditer("[.!?;]+(?= )|[。！？]", said.text))]
+    for _ in range(5):
+        index = data.draw(st.integers(0, len(said.text)))
+        after = [end for end in ends if end > index]
+        assert said.sentence(index) == (max(end for end in ends if end <= index), min(after, default=len(said.text)))
 
 
 def test_an_action_that_it_has_not_is_refused_with_the_reason() -> None:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from llmops_sidecars.contract import Action, ContractError, Policy, StreamWindow, UnicodeKind, UnicodeRule
 from llmops_sidecars.guard.policy import Rules, compile_policy
+from llmops_sidecars.guard.rules.scan import PatternSet
+from llmops_sidecars.guard.rules.unicode import CANDIDATES, SUSPECT
 from llmops_sidecars.guard.verdict import judge
 from tests.sidecars_.guard.streams import HELD, HURRIED, RATES, releases, splits, text_of
 
@@ -128,3 +130,9 @@ def test_what_is_masked_once_needs_no_second_look_for_tags_and_overrides(text: s
 def test_an_action_that_it_has_not_is_refused_with_the_reason() -> None:
     with pytest.raises(ContractError, match=r"policy 'p', unicode: the action is Block, Mask or Report, not Hash"):
         compile_policy(Policy(name="p", input=(UnicodeRule(action=Action.HASH),)))
+
+
+@given(st.text(alphabet="ab\u0430\u03b1\u00fc\u2019\u200b\u202e\u0301\u20e0\u1acf\U000e0041\U000e0100", max_size=12))
+def test_texts_without_a_suspect_character_have_no_candidate(text: str) -> None:
+    candidates = PatternSet({kind: CANDIDATES[kind] for kind in UnicodeKind})
+    assert SUSPECT.search(text) or not list(candidates.places(text))

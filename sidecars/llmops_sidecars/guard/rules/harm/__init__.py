@@ -67,36 +67,47 @@ def scored(text: str, categories: Iterable[HarmCategory]) -> list[Scored]:
     sharp = [hit for hit in said.hits(known.sharp) if HARMLESS not in hit.concepts]
     if not sharp:
         return []
-    common = said.hits(known.common)
+    common = [hit for begin, stop in _around(said, sharp) for hit in said.hits(known.common, begin, stop)]
     frames = [hit for hit in common if not known.frames.keys().isdisjoint(hit.concepts)]
     hits = sorted([*common, *sharp], key=lambda hit: (hit.start, hit.end))
     return [
         (said.place(start), said.place(end - 1) + 1, one.category, one.score * _factor(said, frames, start, end, one))
-        for sentence in said.sentences(hits)
+        for sentence in said.sentences(hits, sharp)
         for one in _possible(sentence, wanted)
         for start, end in _runs(sentence, one)
     ]
 
 
+def _around(said: Said, sharp: list[Hit]) -> list[tuple[int, int]]:
+    """The sentences with sharp words, and those before them that may have frames for them: all others say nothing."""
+    regions: list[tuple[int, int]] = []
+    for begin, stop in dict.fromkeys(said.sentence(hit.start) for hit in sharp):
+        first, _ = said.sentence(max(begin - BEFORE, 0))
+        if regions and first < regions[-1][1]:
+            first, _ = regions.pop()
+        regions.append((first, stop))
+    return regions
+
+
 def unfinished(text: str) -> int:
     """Where words begin at the end of a text that may harm together with what follows."""
     said, known = Said(text), lexicon()
-    hits = sorted([*said.hits(known.sharp), *said.hits(known.common)], key=lambda hit: hit.end, reverse=True)
-    loose = known.frames.keys() | {HARMLESS}
     begin, _ = said.sentence(len(said.text))
+    hits = [*said.hits(known.sharp, begin), *said.hits(known.common, begin)]
     place = _begun(said.text)
-    for hit in hits:
-        if hit.start < begin or place - hit.end > AFTER:
+    for hit in sorted(hits, key=lambda hit: hit.end, reverse=True):
+        if place - hit.end > AFTER:
             break
-        if not loose.issuperset(hit.concepts):
+        if not known.loose.issuperset(hit.concepts):
             place = min(place, hit.start)
     return said.place(place)
 
 
 def _begun(text: str) -> int:
     """Where the words begin at the end of a text that are the first ones of an entry, the last one perhaps cut."""
-    known, near = lexicon(), max(len(text) - LONGEST, 0)
-    starts = [near + found.start() for found in _WORD.finditer(text[near:])][-MOST_WORDS:]
+    known = lexicon()
+    near = max(len(text) - max(known.sharp.longest, known.common.longest), 0)
+    starts = [found.start() for found in _WORD.finditer(text, near)][-MOST_WORDS:]
     begun = (start for start in starts if known.sharp.begins(text[start:]) or known.common.begins(text[start:]))
     return next(begun, len(text))
 

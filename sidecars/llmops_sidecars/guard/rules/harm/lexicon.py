@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
@@ -35,6 +35,7 @@ class Words:
         """Make the search."""
         self._entries = [(concepts, said.endswith(ANY_ENDING)) for said, concepts in entries.items()]
         self._sorted = sorted(said.removesuffix(ANY_ENDING) for said in entries)
+        self.longest = max(map(len, self._sorted))
         self._search = AhoCorasick(
             [said.removesuffix(ANY_ENDING) for said in entries],
             matchkind=MatchKind.Standard,
@@ -67,6 +68,11 @@ class Lexicon:
     common: Words
     combinations: tuple[Combination, ...]
     frames: Mapping[str, Mapping[HarmCategory, float]]
+
+    @cached_property
+    def loose(self) -> frozenset[str]:
+        """Concepts that harm together with nothing."""
+        return frozenset({*self.frames, HARMLESS})
 
 
 COMMON = frozenset(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from llmops_sidecars.guard.rules.harm.lexicon import HARMLESS, Words
+from llmops_sidecars.guard.rules.scan import beyond_ascii, replaced
 
-APOSTROPHES = str.maketrans("\u2019\u02bc\u2032", "'''")
+WHITE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
+ALIKE = dict.fromkeys("\u2019\u02bc\u2032", "'") | {one: " " for one in map(chr, range(0x80, 0x3001)) if one.isspace()}
+"""Signs beyond ASCII that are apostrophes or spaces."""
 
-_SPACE = re.compile(r"\s+")
-_END = re.compile("[.!?;]+(?= )|[\u3002\uff01\uff1f]")
+_SPACES = re.compile("  +")
+ENDS = (". ", "! ", "? ", "; ", "\u3002", "\uff01", "\uff1f")
+"""What ends a sentence with its first character."""
+
+NEAR = 256
+"""Characters in which an end is looked for first; then in twice as many, and so on."""
 
 
 @dataclass(frozen=True)
@@ -30,63 +36,84 @@ class Said:
 
     def __init__(self, text: str) -> None:
         """Fold it, and keep where each place comes from."""
-        small = _small(text).translate(APOSTROPHES)
+        small = _small(text)
         pieces: list[str] = []
         self._starts, self._origins, length, place = [0], [0], 0, 0
-        for space in _SPACE.finditer(small):
-            if space.group() == " ":
-                continue
+        for space in _SPACES.finditer(small) if "  " in small else ():
             pieces += (small[place : space.start()], " ")
             length += space.start() - place + 1
             place = space.end()
             self._starts.append(length)
             self._origins.append(place)
         self.text = "".join([*pieces, small[place:]])
+        self._sentence = (0, 0)
 
     def place(self, index: int) -> int:
         """Where a place of this text is in the text that it was made of."""
         piece = bisect_right(self._starts, index) - 1
         return self._origins[piece] + index - self._starts[piece]
 
-    def hits(self, words: Words) -> list[Hit]:
+    def hits(self, words: Words, begin: int = 0, stop: int | None = None) -> list[Hit]:
         """Words in order and apart: the first one counts, of those that begin together the longest.
 
-        A harmless phrase counts before a sharp word whose end it goes on from: no fake is a "fake plant".
+        A harmless phrase counts before a sharp word whose end it goes on from: no fake is a "fake plant". `begin` and
+        `stop` are ends of sentences.
         """
         kept: list[Hit] = []
-        for start, end, concepts in sorted(words.found(self.text), key=lambda one: (one[0], -one[1])):
+        found = words.found(self.text[begin:stop])
+        for first, last, concepts in sorted(found, key=lambda one: (one[0], -one[1])):
+            start, end = begin + first, begin + last
             if not kept or start >= kept[-1].end:
                 kept.append(Hit(start, end, concepts))
             elif HARMLESS in concepts and end > kept[-1].end:
                 kept[-1] = Hit(start, end, concepts)
         return kept
 
-    @cached_property
-    def ends(self) -> list[int]:
-        """Where sentences end."""
-        return [found.end() for found in _END.finditer(self.text)]
-
     def sentence(self, index: int) -> tuple[int, int]:
         """Where the sentence around a place begins and ends."""
-        which = bisect_right(self.ends, index)
-        begin = self.ends[which - 1] if which else 0
-        return begin, self.ends[which] if which < len(self.ends) else len(self.text)
+        begin, end = self._sentence
+        if not begin <= index < end:
+            self._sentence = begin, end = _end_before(self.text, index), _end_after(self.text, index)
+        return begin, end
 
-    def sentences(self, hits: list[Hit]) -> Iterator[list[Hit]]:
-        """The words of each sentence that has any."""
-        group: list[Hit] = []
-        for hit in hits:
-            if group and self.sentence(hit.start) != self.sentence(group[-1].start):
-                yield group
-                group = []
-            group.append(hit)
-        if group:
-            yield group
+    def sentences(self, hits: list[Hit], sharp: list[Hit]) -> Iterator[list[Hit]]:
+        """The words, in order, of each sentence that has a sharp one."""
+        for begin, end in dict.fromkeys(self.sentence(hit.start) for hit in sharp):
+            yield hits[bisect_left(hits, begin, key=_start) : bisect_left(hits, end, key=_start)]
+
+
+def _end_before(text: str, index: int) -> int:
+    """The last end up to a place; 0 when there is none."""
+    reach = NEAR
+    while True:
+        first = max(index - reach, 0)
+        end = max(text.rfind(mark, max(first - 1, 0), index + len(mark) - 1) for mark in ENDS) + 1
+        if end or not first:
+            return end
+        reach *= 2
+
+
+def _end_after(text: str, index: int) -> int:
+    """The first end behind a place; the text's when there is none."""
+    reach = NEAR
+    while True:
+        found = [place + 1 for mark in ENDS if (place := text.find(mark, index, index + reach)) >= 0]
+        if found or index + reach >= len(text):
+            return min(found, default=len(text))
+        reach *= 2
+
+
+def _start(hit: Hit) -> int:
+    return hit.start
 
 
 def _small(text: str) -> str:
-    """The text in small letters, as long as it was."""
+    """The text in small letters, with one kind of space and of apostrophe, as long as it was."""
     small = text.lower()
-    if len(small) == len(text):
-        return small
-    return "".join(one if len(one) == 1 else letter for letter, one in ((letter, letter.lower()) for letter in text))
+    if len(small) != len(text):
+        small = "".join(one if len(one) == 1 else same for same, one in ((same, same.lower()) for same in text))
+    for white in WHITE:
+        small = small.replace(white, " ")
+    return (
+        small if small.isascii() else replaced(small, {one: ALIKE[one] for one in beyond_ascii(small) & ALIKE.keys()})
+    )

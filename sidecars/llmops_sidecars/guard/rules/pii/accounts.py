@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from llmops_sidecars.guard.rules.pii.checksums import luhn, mod_97
-from llmops_sidecars.guard.rules.pii.groups import SEPARATORS
+from llmops_sidecars.guard.rules.pii.groups import SEPARATORS, search
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
 CARD = re.compile(
@@ -44,7 +44,7 @@ IBAN_LENGTHS = {
 def cards(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The card numbers in a run of digit groups: a card may be anywhere in it."""
     found, place = [], start
-    while (met := CARD.search(text, place, end)) is not None:
+    while (met := search(CARD, text, place, end)) is not None:
         last = _card_end(met)
         if last and _stands_alone(text, met.start(), last):
             found.append((met.start(), last))

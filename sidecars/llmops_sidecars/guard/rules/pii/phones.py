@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 from llmops_sidecars.contract import Country
-from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.groups import Group, first_groups, search
 from llmops_sidecars.guard.rules.pii.telephony import CODES, TRUNK_ZERO, split_code
 from llmops_sidecars.guard.rules.pii.words import is_beside, listed, words_of
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
@@ -23,9 +23,6 @@ NATIONAL_DIGITS = range(9, 13)
 
 AREA_DIGITS = range(2, 7)
 """Of the first group, 0 included, when there is more than one."""
-
-MOST_GROUPS = 16
-"""One more than there can be digits."""
 
 LOCAL_DIGITS = range(7, 14)
 """Of a number beside a word for telephones."""
@@ -58,12 +55,12 @@ def phones(text: str, start: int, stop: int, countries: Collection[Country] = ()
     while met is not None:
         end, taken = met.end(), met["date"] is not None
         if not taken and (free or not _is_tied(text, met.start())):
-            groups = groups_of(text, met.start(), stop, MOST_GROUPS)
+            groups = first_groups(text, met.start(), stop)
             count, origins = _phone_groups(text, start, groups, first=met.re is FIRST)
-            end, taken = groups[max(count - 1, 0)].end, count > 0
+            end, taken = groups[max(count - 1, 0)].end(), count > 0
             if taken and (not countries or not set(countries).isdisjoint(origins)):
                 found.append((_beginning(text, start, met.start(), end), end))
-        met = BEGINNING.search(text, end, stop)
+        met = search(BEGINNING, text, end, stop)
         free = taken and met is not None and not DIGIT.search(text, end, met.start())
     return found
 
@@ -80,19 +77,22 @@ def _phone_groups(text: str, start: int, groups: list[Group], *, first: bool) ->
     """How many of these groups are a phone number, and whose. `first`: they are the run's first."""
     group = groups[0]
     plus = first and text[start] == "+"
-    if not starts_word(text, start if plus else group.start):
+    if not starts_word(text, start if plus else group.start()):
         return NONE
     if plus and text[start + 1] == " " and text[:start].rstrip(" ")[-1:].isalnum():
         return NONE
-    found = _international(groups, 0) if plus else _national(text, groups)
-    if found[0] and ends_word(text, groups[found[0] - 1].end):
+    if plus:
+        found = _international(groups, 0)
+    else:
+        found = _national(text, groups) if BEGINNING.match(text, group.start()) else NONE
+    if found[0] and ends_word(text, groups[found[0] - 1].end()):
         return found
     return _local(text, groups) if first else NONE
 
 
 def _national(text: str, groups: list[Group]) -> Found:
     """A number with 00, with the trunk prefix 0, or as its country alone writes it."""
-    digits = groups[0].digits
+    digits = groups[0][0]
     if len(digits) == 1 and not (digits == "1" and _has_size(groups, 1, NORTH_AMERICAN[0])):
         return NONE
     if digits.startswith("00"):
@@ -105,57 +105,57 @@ def _national(text: str, groups: list[Group]) -> Found:
 def _is_other(text: str, groups: list[Group]) -> bool:
     """Whether it is an American postcode with its extension, or all digits in their order."""
     taken = groups[:2]
-    postcode = [len(group.digits) for group in taken] == [5, 4] and text[taken[0].end : taken[1].start] == "-"
-    return postcode or groups[0].digits in IN_ORDER
+    postcode = [len(group[0]) for group in taken] == [5, 4] and text[taken[0].end() : taken[1].start()] == "-"
+    return postcode or groups[0][0] in IN_ORDER
 
 
 def _local(text: str, groups: list[Group]) -> Found:
     """A number that a word before it tells."""
     count, digits = 0, 0
     for group in groups:
-        if digits + len(group.digits) >= LOCAL_DIGITS.stop:
+        if digits + len(group[0]) >= LOCAL_DIGITS.stop:
             break
-        count, digits = count + 1, digits + len(group.digits)
-    if digits not in LOCAL_DIGITS or not ends_word(text, groups[count - 1].end):
+        count, digits = count + 1, digits + len(group[0])
+    if digits not in LOCAL_DIGITS or not ends_word(text, groups[count - 1].end()):
         return NONE
-    return (count, ANYWHERE) if is_beside(text, groups[0].start, WORDS, REACH) else NONE
+    return (count, ANYWHERE) if is_beside(text, groups[0].start(), WORDS, REACH) else NONE
 
 
 def _international(groups: list[Group], prefix: int) -> Found:
     """Groups from here while E.164 allows more digits."""
-    if groups[0].digits[prefix : prefix + 1] in {"", "0"} and prefix:
+    if groups[0][0][prefix : prefix + 1] in {"", "0"} and prefix:
         return NONE
     digits, count = -prefix, 0
     for group in groups:
-        if digits + len(group.digits) >= INTERNATIONAL_DIGITS.stop:
+        if digits + len(group[0]) >= INTERNATIONAL_DIGITS.stop:
             break
-        digits, count = digits + len(group.digits), count + 1
-    said = "".join(group.digits for group in groups[:count])
+        digits, count = digits + len(group[0]), count + 1
+    said = "".join(group[0] for group in groups[:count])
     return (count, CODES.get(split_code(said[prefix:]), ())) if digits in INTERNATIONAL_DIGITS else NONE
 
 
 def _trunk(groups: list[Group]) -> int:
     """A national number with its leading 0, in one piece or behind its area code."""
-    if len(groups[0].digits) in NATIONAL_DIGITS:
+    if len(groups[0][0]) in NATIONAL_DIGITS:
         return 1
-    if len(groups[0].digits) not in AREA_DIGITS:
+    if len(groups[0][0]) not in AREA_DIGITS:
         return 0
     digits, count = 0, 0
     for group in groups:
-        if digits + len(group.digits) >= NATIONAL_DIGITS.stop:
+        if digits + len(group[0]) >= NATIONAL_DIGITS.stop:
             break
-        digits, count = digits + len(group.digits), count + 1
+        digits, count = digits + len(group[0]), count + 1
     return count if digits in NATIONAL_DIGITS else 0
 
 
 def _layout(text: str, groups: list[Group]) -> Found:
     """A national number without a leading 0, by the groups that its country writes."""
     first, taken = groups[0], groups[:LONGEST_LAYOUT]
-    sizes = tuple(len(group.digits) for group in taken)
-    if first.digits == "1":
+    sizes = tuple(len(group[0]) for group in taken)
+    if first[0] == "1":
         fits_all = sizes[1:] == NORTH_AMERICAN and _north_american(taken[1:])
         return (LONGEST_LAYOUT, CODES["1"]) if fits_all else NONE
-    brackets = text[first.start - 1 : first.start] == "(" and text[first.end : first.end + 1] == ")"
+    brackets = text[first.start() - 1 : first.start()] == "(" and text[first.end() : first.end() + 1] == ")"
     for layout, fits, code in LAYOUTS:
         count = len(layout)
         if sizes[:count] == layout and (brackets if fits is None else fits(taken)):
@@ -165,25 +165,26 @@ def _layout(text: str, groups: list[Group]) -> Found:
 
 def _is_one(text: str, groups: list[Group]) -> bool:
     """Whether no row of numbers, nor numbers of several parts, only has groups of these sizes."""
-    between = {text[first.end : second.start] for first, second in pairwise(groups)}
+    between = {text[first.end() : second.start()] for first, second in pairwise(groups)}
     if between == {".", "-"} or (between == {"-"} and len(groups) == 2):  # noqa: PLR2004 - a range of numbers
         return False
-    before, after = text[max(groups[0].start - 2, 0) : groups[0].start], text[groups[-1].end : groups[-1].end + 2]
+    start, end = groups[0].start(), groups[-1].end()
+    before, after = text[max(start - 2, 0) : start], text[end : end + 2]
     in_row = (before[:1].isdigit() and before[1:] == " ") or (after[:1] == " " and after[1:].isdigit())
     return between != {" "} or not in_row
 
 
 def _north_american(groups: list[Group]) -> bool:
     """NANP: neither area code nor exchange begins with 0 or 1."""
-    return groups[0].digits[0] > "1" and groups[1].digits[0] > "1"
+    return groups[0][0][0] > "1" and groups[1][0][0] > "1"
 
 
 def _chinese_mobile(groups: list[Group]) -> bool:
-    return groups[0].digits[0] == "1" and groups[0].digits[1] > "2"
+    return groups[0][0][0] == "1" and groups[0][0][1] > "2"
 
 
 def _indian_mobile(groups: list[Group]) -> bool:
-    return groups[0].digits[0] > "5"
+    return groups[0][0][0] > "5"
 
 
 NORTH_AMERICAN = (3, 3, 4)
@@ -237,7 +238,7 @@ DIGIT = re.compile("[0-9]")
 
 
 def _has_size(groups: list[Group], index: int, size: int) -> bool:
-    return index < len(groups) and len(groups[index].digits) == size
+    return index < len(groups) and len(groups[index][0]) == size
 
 
 def _is_tied(text: str, start: int) -> bool:

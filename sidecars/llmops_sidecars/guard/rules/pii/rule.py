@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-
-import re2
 
 from llmops_sidecars.contract import Action, Country, PiiEntity, PiiRule
 from llmops_sidecars.guard.rules.finding import Check, Finding, Tail
 from llmops_sidecars.guard.rules.pii import accounts, ages, crypto, dates, internet, national, phones, postal
 from llmops_sidecars.guard.rules.pii.generalise import generalised
 from llmops_sidecars.guard.rules.pii.groups import RUN
-from llmops_sidecars.guard.rules.scan import PatternSet, options
+from llmops_sidecars.guard.rules.scan import PatternSet
 
 RULE = "pii"
 
@@ -35,12 +33,14 @@ LABELS = {
 CONTEXT = 96
 """Characters before new text: a word of birth, its reach, and the beginning of a number behind it."""
 
+NUMBERS = "numbers"
+"""The name of runs of digits."""
+
 COSTLY = {"crypto": 64}
 """How many candidates of a name are checked in one text; what is more counts unchecked, so that checks stay cheap."""
 
-YEARS = re2.compile(r"(?:19|20)\d\d-(?:(?:19|20)\d\d|[01]\d-[0-3]\d)", options())
-LONGEST_YEARS = 10
-"""Characters of two years or of a date, which are the most usual runs of digits and no number of anybody's."""
+YEARS = re.compile(r"(?:19|20)[0-9]{2}-(?:(?:19|20)[0-9]{2}|[01][0-9]-[0-3][0-9])")
+"""Two years, or a date: the most usual runs of digits, and no number of anybody's."""
 
 WORDY = frozenset((PiiEntity.EMAIL, PiiEntity.DATE_OF_BIRTH, PiiEntity.POSTAL_ADDRESS, PiiEntity.AGE))
 """Kinds that letters are a part of: their patterns are in step with words, the others' with digits."""
@@ -67,18 +67,23 @@ class Candidate:
 def make(rule: PiiRule) -> Check:
     """The rule for the entities that it names."""
     candidates, patterns = _prepared(frozenset(rule.entities), frozenset(rule.countries))
+    checks = {
+        name: [(entity, entity.value, check) for entity, check in one.checks.items()]
+        for name, one in candidates.items()
+    }
 
     def find(text: str) -> list[Finding]:
-        found, seen = [], Counter[str]()
+        found, left = [], dict(COSTLY)
         for name, start, end in patterns.places(text):
-            if end - start <= LONGEST_YEARS and YEARS.fullmatch(text[start:end]):
+            if name == NUMBERS and YEARS.fullmatch(text, start, end):
                 continue
-            seen[name] += 1
-            unchecked = seen[name] > COSTLY.get(name, len(text))
-            for entity, check in candidates[name].checks.items():
-                for first, last in [(start, end)] if unchecked else check(text, start, end):
+            if name in left:
+                left[name] -= 1
+            unchecked = left.get(name, 0) < 0
+            for entity, kind, check in checks[name]:
+                for first, last in ((start, end),) if unchecked else check(text, start, end):
                     label = _label(rule, entity, text[first:last])
-                    found.append(Finding(first, last, RULE, entity.value, label, rule.action, rule.unmask))
+                    found.append(Finding(first, last, RULE, kind, label, rule.action, rule.unmask))
         return found
 
     return Check(RULE, find, context=CONTEXT, tail=_tail(rule))
@@ -109,7 +114,7 @@ def _candidates(countries: Collection[Country]) -> dict[str, Candidate]:
     }
     ids = national.letters(countries)
     return {
-        "numbers": Candidate(RUN, numbers),
+        NUMBERS: Candidate(RUN, numbers),
         "e-mail": Candidate(internet.EMAIL, {PiiEntity.EMAIL: internet.emails}),
         "account": Candidate(accounts.IBAN, {PiiEntity.IBAN: accounts.ibans}),
         "ip": Candidate(internet.IP, {PiiEntity.IP_ADDRESS: internet.ips}),

@@ -25,7 +25,7 @@ def words_of(words: Iterable[str]) -> Any:
 
 def is_beside(text: str, start: int, words: Any, reach: int = REACH) -> bool:
     """Whether one of the words stands shortly before a place."""
-    return words.search(text[max(start - reach, 0) : start]) is not None
+    return words.search(text[max(start - reach, 0) : start].encode()) is not None
 
 
 def _whole(word: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import re2
 
 from llmops_sidecars.contract import Country
-from llmops_sidecars.guard.rules.pii.groups import SEPARATORS, Group, groups_of
+from llmops_sidecars.guard.rules.pii.groups import SEPARATORS, Group, first_groups, search
 from llmops_sidecars.guard.rules.pii.national import europe, lettered, world
 from llmops_sidecars.guard.rules.pii.national.model import Lettered, Numeric, Valid
 from llmops_sidecars.guard.rules.pii.words import REACH, is_beside, words_of
@@ -21,12 +21,11 @@ Check = Callable[[str, int, int], list[tuple[int, int]]]
 NUMERIC: tuple[Numeric, ...] = (*europe.IDS, *world.IDS)
 LETTERED: tuple[Lettered, ...] = lettered.IDS
 
-MOST_GROUPS = 7
 MOST_BEFORE = 8
 """Characters of what an id may have before its pattern."""
 
 SHAPE = str.maketrans("012345678", "9" * 9)
-_NINES = re.compile("9+")
+_PIECES = re.compile("9+|[^9]+")
 
 ANY_COUNTRY = (
     "national id",
@@ -70,23 +69,36 @@ def _layouts(ids: list[Numeric]) -> Layouts:
         words = words_of((*one.words, *ANY_COUNTRY)) if one.beside else None
         told = (*((layout, None) for layout in one.alone), *((layout, words) for layout in one.beside))
         for layout, needed in told:
-            found.setdefault(layout, []).append((one.valid, needed))
+            others = found.setdefault(layout, [])
+            if (one.valid, needed) not in others:
+                others.append((one.valid, needed))
     alone = {layout for one in ids for layout in one.alone}
-    return Layouts(found, _pattern(map(_written, found)), _pattern(map(_written_alone, alone)))
+    return Layouts(found, _pattern(found), _pattern(alone, apart=True))
 
 
-def _pattern(layouts: Iterable[str]) -> re.Pattern[str]:
-    """Where one of these layouts may stand in a run of digits; nowhere when there are none."""
-    return re.compile(rf"(?<![0-9])(?<![0-9][-./+])(?:{'|'.join(layouts) or '(?!)'})(?![0-9])(?![-./+][0-9])")
+def _pattern(layouts: Iterable[str], *, apart: bool = False) -> re.Pattern[str]:
+    """Where one of these layouts may stand in a run of digits; nowhere when there are none.
+
+    `apart`: those that spaces divide are no part of a longer row of groups.
+    """
+    kinds: tuple[list[list[str]], list[list[str]]] = ([], [])
+    for layout in layouts:
+        kinds[apart and " " in layout].append(_PIECES.findall(layout))
+    whole, row = (_either(kind, r"(?![-./+][0-9])") for kind in kinds)
+    return re.compile(rf"(?<![0-9])(?<![0-9][-./+])(?:{whole}|(?<![0-9] ){row}(?! [0-9]))")
 
 
-def _written(layout: str) -> str:
-    return _NINES.sub(lambda nines: f"[0-9]{{{len(nines[0])}}}", re.escape(layout))
+def _either(layouts: list[list[str]], end: str) -> str:
+    """A pattern of any of these layouts; what several begin with is looked at once."""
+    by_piece: dict[str, list[list[str]]] = {}
+    for piece, *rest in filter(None, layouts):
+        by_piece.setdefault(piece, []).append(rest)
+    ways = [_written(piece) + _either(rest, end) for piece, rest in by_piece.items()]
+    return f"(?:{'|'.join([*ways, end] if [] in layouts else ways) or '(?!)'})"
 
 
-def _written_alone(layout: str) -> str:
-    """Where spaces divide it, it is no part of a longer row of groups."""
-    return rf"(?<![0-9] ){_written(layout)}(?![0-9])(?! [0-9])" if " " in layout else _written(layout)
+def _written(piece: str) -> str:
+    return f"[0-9]{{{len(piece)}}}(?![0-9])" if piece[0] == "9" else re.escape(piece)
 
 
 def _numbers(ids: list[Numeric]) -> Check:
@@ -96,8 +108,8 @@ def _numbers(ids: list[Numeric]) -> Check:
     def check(text: str, start: int, end: int) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         place, near = start, start + REACH
-        while (met := (layouts.all if place < near else layouts.alone).search(text, place, end)) is not None:
-            last = _longest(text, groups_of(text, met.start(), end, MOST_GROUPS), layouts, beside=met.start() < near)
+        while (met := search(layouts.all if place < near else layouts.alone, text, place, end)) is not None:
+            last = _longest(text, first_groups(text, met.start(), end), layouts, beside=met.start() < near)
             if last:
                 found.append((met.start(), last))
             place = last or met.start() + 1
@@ -108,13 +120,13 @@ def _numbers(ids: list[Numeric]) -> Check:
 
 def _longest(text: str, groups: list[Group], layouts: Layouts, *, beside: bool) -> int:
     """Where the id ends that the most of these groups are; 0 for none. `beside`: a word may stand before it."""
-    start = groups[0].start
-    shape = text[start : groups[-1].end].translate(SHAPE)
+    start = groups[0].start()
+    shape = text[start : groups[-1].end()].translate(SHAPE)
     for count in range(len(groups), 0, -1):
-        end = groups[count - 1].end
+        end = groups[count - 1].end()
         known = layouts.ids.get(shape[: end - start])
         if known is not None and _stands_apart(text, start, end):
-            digits = "".join(group.digits for group in groups[:count])
+            digits = "".join(group[0] for group in groups[:count])
             told = (one for one in known if beside or one[1] is None)
             if any(_counts(text, start, end, words) for valid, words in told if valid(digits)):
                 return end
