@@ -41,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _drain(options.admin_port)
     if options.command == "check":
         return _check(options)
+    from llmops_sidecars.proxy import processors
+
+    processors.calm_libraries()
     from llmops_sidecars.proxy import logs, server
 
     logs.configure(os.environ.get("LLMOPS_LOG_LEVEL", "info"))

@@ -18,6 +18,7 @@ import uvicorn
 from llmops_sidecars.proxy.asgi import ASGIApp
 from llmops_sidecars.proxy.connection import Connection, ConnectionLimits, ListenerConfig
 from llmops_sidecars.proxy.downstream import SERVER_IDLE_SECONDS
+from llmops_sidecars.proxy.processors import new_executor
 
 EXIT_SECONDS = 2
 """How long connections may take to end once nothing is in flight."""
@@ -92,10 +93,11 @@ def listener(
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run a process's coroutine on uvloop, with as many open files as it may have."""
+    """Run a process's coroutine on uvloop, with as many open files as it may have and as many threads as are of use."""
     import uvloop
 
     async def entry() -> None:
+        asyncio.get_running_loop().set_default_executor(new_executor())
         await main()
 
     _allow_files()
