@@ -100,8 +100,8 @@ def forms(text: str) -> list[Form]:
     if not text.isascii():
         if (simple := plain(text)) != text:
             found.append(Form(simple))
-        if (folded := _folded(text)).text != simple:
-            found.append(folded)
+        if (other := folded(text)).text != simple:
+            found.append(other)
     found += _decoded(text)
     return found
 
@@ -111,8 +111,11 @@ def visible(text: str) -> str:
     return text if text.isascii() else "".join(_seen(character) for character in text)
 
 
-def _folded(text: str) -> Form:
-    """Single characters are replaced at once; only those that become none or several move what follows."""
+def folded(text: str) -> Form:
+    """Without invisible characters, in NFKC, look-alikes of Latin letters in mixed words as these.
+
+    Single characters are replaced at once; only those that become none or several move what follows.
+    """
     mixed = MIXED.search(text) is not None
     folds = {one: fold for one in beyond_ascii(text) if (fold := _fold(one, mixed=mixed)) != one}
     moving = {one: fold for one, fold in folds.items() if len(fold) != 1}
