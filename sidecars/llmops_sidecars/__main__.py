@@ -133,7 +133,13 @@ async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
     contract.check()
     app: GuardApp = GuardApp(contract, downstream, tls=tls)
     listeners = [
-        server.listener(app, host=options.host, port=options.port, tls=None if tls is None else tls.context),
+        server.listener(
+            app,
+            host=options.host,
+            port=options.port,
+            tls=None if tls is None else tls.context,
+            refused=app.refused_connection,
+        ),
         server.listener(app.admin, host=options.host, port=options.admin_port),
     ]
     try:
