@@ -80,7 +80,8 @@ class Generation:
             try:
                 await reply.take(response, answer, partial(self._passed, record, one), last=last)
             except RuleError as error:
-                record.found("output", {}, (error.rule,))
+                record.found("output", {}, error.findings.errors)
+                record.took(error.findings.seconds)
                 raise guard_unavailable() from error
             finally:
                 _account(record, answer)

@@ -75,7 +75,9 @@ class Inspection:
             raise content_blocked(verdict.blocked_by)
 
     def _unable(self, error: RuleError) -> Exception:
-        self._record.found(INPUT, {}, (error.rule,))
+        known = decide("", error.findings)
+        self._record.found(INPUT, known.counts, known.errors)
+        self._record.took(error.findings.seconds)
         return guard_unavailable()
 
 
