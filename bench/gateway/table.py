@@ -9,7 +9,8 @@ from typing import Any
 from bench.gateway.plan import RATES
 from bench.gateway.summary import UNANSWERED_SHARE
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
 BEGIN, END = "<!-- gateway: begin -->", "<!-- gateway: end -->"
 NONE = "-"
 
@@ -46,6 +47,24 @@ OTHER_COLUMNS = (
 TRITON_COLUMNS = ("first token with a real Triton", "milliseconds", "added")
 
 
+README_RATE = "100/s"
+SHORT_COLUMNS = (
+    "",
+    "",
+    f"p50 added at {README_RATE}, ms",
+    "requests/s a core",
+    "streamed chunks/s a core",
+    "first token added, ms",
+    "memory, MiB",
+)
+
+
+def short(document: Mapping[str, Any]) -> str:
+    """What the README says of it: the medians, without the rows that no gateway made."""
+    gateways = [one for one in document["figures"]["contenders"].values() if one["memory_mib"]]
+    return _table(SHORT_COLUMNS, [_short_row(one) for one in gateways])
+
+
 def written(text: str, content: str) -> str:
     """The document with the content between its markers; raises ValueError when it has none."""
     before, begin, rest = text.partition(BEGIN)
@@ -55,9 +74,10 @@ def written(text: str, content: str) -> str:
     return f"{before}{BEGIN}\n{content}\n{END}{after}"
 
 
-def write(document: Mapping[str, Any], path: Path = DOCUMENT) -> None:
-    """Put the tables into the documentation."""
-    path.write_text(written(path.read_text(encoding="utf-8"), tables(document)), encoding="utf-8")
+def write(document: Mapping[str, Any]) -> None:
+    """Put the tables into the documentation and the README."""
+    for path, content in ((DOCUMENT, tables(document)), (README, short(document))):
+        path.write_text(written(path.read_text(encoding="utf-8"), content), encoding="utf-8")
 
 
 def _heading(document: Mapping[str, Any]) -> str:
@@ -100,6 +120,19 @@ def _other_row(one: Mapping[str, Any]) -> list[str]:
         _spread(one["cpu_ms_per_1000_tokens"], "{:.1f}".format),
         " + ".join(memory) or NONE,
         "not told" if one["aborts_not_told"] else _spread(one["abort_ms"], "{:.1f}".format),
+    ]
+
+
+def _short_row(one: Mapping[str, Any]) -> list[str]:
+    added = one["added"][README_RATE]
+    return [
+        one["title"],
+        one["features"],
+        "overloaded" if added["overloaded"] else f"{added['p50_ms']['median']:.1f}",
+        f"{one['requests_per_second']['median']:,.0f}",
+        f"{one['chunks_per_second']['median']:,.0f}",
+        f"{one['first_token_added_ms']['median']:.0f}",
+        f"{sum(each['now'] for each in one['memory_mib'].values()):.0f}",
     ]
 
 

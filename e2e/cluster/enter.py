@@ -29,8 +29,10 @@ def main(arguments: list[str]) -> int:
     border = rest.index("--")
     variables, command = dict(word.split("=", 1) for word in rest[:border]), rest[border + 1 :]
     join(int(pid))
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # none may come before it can be passed on
     child = os.fork()  # a process enters a pid namespace by its children
     if not child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         become(command, {**os.environ, **variables})
     return wait(child)
 
@@ -66,6 +68,7 @@ def wait(child: int) -> int:
         signal.signal(number, pass_on)
     for number in FROM_TERMINAL:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if code >= 0 else 128 - code
 

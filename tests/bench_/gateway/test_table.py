@@ -19,6 +19,18 @@ def document() -> dict[str, Any]:
 def test_the_tables_of_the_documentation_are_those_of_the_results(document: dict[str, Any]) -> None:
     text = table.DOCUMENT.read_text(encoding="utf-8")
     assert table.written(text, table.tables(document)) == text, "say `python -m bench.gateway --tables`"
+    readme = table.README.read_text(encoding="utf-8")
+    assert table.written(readme, table.short(document)) == readme, "say `python -m bench.gateway --tables`"
+
+
+def test_the_readme_shows_every_gateway_and_overload_as_such(document: dict[str, Any]) -> None:
+    found = document["figures"]["contenders"].values()
+    rows = table.short(document).splitlines()[2:]
+    assert len(rows) == len([one for one in found if one["memory_mib"]])
+    assert not any(row.startswith("| no gateway |") for row in rows)
+    slow = next(one for one in found if one["memory_mib"])
+    slow["added"][table.README_RATE]["overloaded"] = True
+    assert "| overloaded |" in table.short(document).splitlines()[2]
 
 
 def test_each_contender_has_a_row_in_both_tables(document: dict[str, Any]) -> None:

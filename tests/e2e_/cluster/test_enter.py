@@ -58,6 +58,14 @@ def test_a_signal_reaches_the_command_which_may_take_its_time() -> None:
 
 
 @root
+def test_a_signal_that_comes_before_the_command_does_is_passed_on() -> None:
+    with subprocess.Popen([*PROGRAM, "--", "sleep", "60"]) as running:
+        assert processes.wait_until(10, lambda: bool(processes.only_child(running.pid)))
+        running.terminate()
+    assert running.returncode == 128 + signal.SIGTERM
+
+
+@root
 def test_the_command_does_not_outlive_the_caller() -> None:
     with subprocess.Popen([*PROGRAM, "--", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         assert processes.wait_until(10, lambda: bool(processes.only_child(running.pid)))

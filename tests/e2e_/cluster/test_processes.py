@@ -61,7 +61,10 @@ def test_a_stopped_process_is_paused_and_goes_on(child: subprocess.Popen[bytes])
 
 
 def test_a_process_is_found_by_its_words(child: subprocess.Popen[bytes]) -> None:
-    assert [found.pid for found in processes.with_arguments("word-of-a-test", FOREVER)] == [child.pid]
+    def found() -> list[int]:
+        return [one.pid for one in processes.with_arguments("word-of-a-test", FOREVER)]
+
+    assert processes.wait_until(10, lambda: found() == [child.pid])  # a new program has no words for a moment
     assert processes.with_arguments("word-of-a-test", "and another") == []
 
 

@@ -234,4 +234,4 @@ async def test_a_request_bomb_is_answered_soon(tmp_path: Path, body: bytes) -> N
     started = time.process_time()
     answer = await guard.ask(body)
     assert answer.status in {200, 400}
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 2

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import re
 
 from llmops_sidecars.guard.rules.pii.checksums import luhn, mod_97
-from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.groups import SEPARATORS
 from llmops_sidecars.guard.rules.scan import ends_word, starts_word
 
-CARD_DIGITS = range(13, 20)
-"""ISO/IEC 7812-1 allows up to 19; no issuer uses fewer than 13."""
-
-CARD_LAYOUTS = ((4, 4, 4, 4, 3), (4, 4, 4, 4), (4, 6, 5), (4, 6, 4))
-"""How cards are printed, longest first, when not in one piece."""
-
-FIRST_GROUP = 4
-LONGEST_LAYOUT = 5
-
-FIRST_DIGITS = "23456"
-"""ISO/IEC 7812-1: the industries of banks, travel and merchants."""
+CARD = re.compile(
+    r"(?<![0-9])[2-6](?:[0-9]{12,18}|"
+    r"[0-9]{3}[^0-9][0-9]{4}[^0-9][0-9]{4}[^0-9][0-9]{4}(?P<more>[^0-9][0-9]{3})?|"
+    r"[0-9]{3}[^0-9][0-9]{6}[^0-9][0-9]{4,5})(?![0-9])"
+)
+"""How cards are printed: 13 to 19 digits (ISO/IEC 7812-1), the first one for banks, travel and merchants."""
 
 IBAN = r"[A-Za-z]{2}\d{2}[ \-]?[A-Za-z0-9]{1,4}"
 """The beginning of one; the country says how long it is."""
@@ -48,12 +43,12 @@ IBAN_LENGTHS = {
 
 def cards(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The card numbers in a run of digit groups: a card may be anywhere in it."""
-    groups, found, index = groups_of(text, start, end), [], 0
-    while index < len(groups):
-        length = _card_groups(groups, index)
-        if length and _stands_alone(text, groups[index].start, groups[index + length - 1].end):
-            found.append((groups[index].start, groups[index + length - 1].end))
-        index += length or 1
+    found, place = [], start
+    while (met := CARD.search(text, place, end)) is not None:
+        last = _card_end(met)
+        if last and _stands_alone(text, met.start(), last):
+            found.append((met.start(), last))
+        place = last or met.start() + 1
     return found
 
 
@@ -68,32 +63,16 @@ def ibans(text: str, start: int, _end: int) -> list[tuple[int, int]]:
     return [(start, last)]
 
 
-def _card_groups(groups: list[Group], index: int) -> int:
-    """How many groups from here are a card number; 0 for none."""
-    if len(groups[index].digits) in CARD_DIGITS:
-        return int(_is_card(groups[index].digits))
-    if len(groups[index].digits) != FIRST_GROUP:
-        return 0
-    taken = groups[index : index + LONGEST_LAYOUT]
-    sizes = tuple(len(group.digits) for group in taken)
-    for layout in CARD_LAYOUTS:
-        count = len(layout)
-        if (
-            sizes[:count] == layout
-            and _is_tied(taken[:count])
-            and _is_card("".join(one.digits for one in taken[:count]))
-        ):
-            return count
-    return 0
+def _card_end(met: re.Match[str]) -> int:
+    """Where the card number ends that is the whole of a match, or all but the fifth of its groups; 0 for none."""
+    if _is_card(met[0]):
+        return met.end()
+    return met.start("more") if met["more"] and _is_card(met[0][: met.start("more") - met.start()]) else 0
 
 
-def _is_tied(groups: list[Group]) -> bool:
-    """Whether one character stands between each two."""
-    return all(second.start - first.end == 1 for first, second in pairwise(groups))
-
-
-def _is_card(digits: str) -> bool:
-    return digits[0] in FIRST_DIGITS and len(set(digits)) > 1 and luhn(digits)
+def _is_card(said: str) -> bool:
+    digits = said.translate(SEPARATORS)
+    return luhn(digits) and len(set(digits)) > 1
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

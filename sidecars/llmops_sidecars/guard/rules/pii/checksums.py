@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from operator import mul
 
 VERHOEFF_TURNS = (
     "0123456789",
@@ -19,16 +20,19 @@ VERHOEFF_TURNS = (
 
 PENTAGON = 5
 
+VALUES = bytes.maketrans(b"0123456789", bytes(range(10)))
+DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+"""What ASCII digits count, and what they count doubled, digit by digit."""
+
 
 def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1, annex B."""
-    doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
-    return (doubled + sum(int(digit) for digit in digits[::-2])) % 10 == 0
+    return (sum(digits[-2::-2].encode().translate(DOUBLED)) + sum(digits[::-2].encode().translate(VALUES))) % 10 == 0
 
 
 def weighted(digits: str, weights: Sequence[int]) -> int:
     """The sum of the digits, each by its weight, as far as there are weights."""
-    return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
+    return sum(map(mul, digits.encode().translate(VALUES), weights))
 
 
 def mod_97(number: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import NamedTuple
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -10,6 +11,10 @@ _DIGITS = re.compile(r"[0-9]+")
 
 RUN = r"(?:\+ ?\(?|\()?\d(?:[ \t().\-/]{0,3}\d){6,}"
 """A whole run of digit groups: numbers of all kinds may follow each other in it."""
+
+
+SEPARATORS = str.maketrans("", "", " \t().-/+")
+"""What stands between digits, to be left out."""
 
 
 class Group(NamedTuple):
@@ -20,6 +25,6 @@ class Group(NamedTuple):
     digits: str
 
 
-def groups_of(text: str, start: int, end: int) -> list[Group]:
-    """The groups of ASCII digits between two places."""
-    return [Group(found.start(), found.end(), found[0]) for found in _DIGITS.finditer(text, start, end)]
+def groups_of(text: str, start: int, end: int, most: int | None = None) -> list[Group]:
+    """The first groups of ASCII digits between two places."""
+    return [Group(found.start(), found.end(), found[0]) for found in islice(_DIGITS.finditer(text, start, end), most)]

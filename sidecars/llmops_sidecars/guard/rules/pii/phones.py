@@ -5,7 +5,8 @@ Plain runs of digits without + or a leading 0 are taken for other numbers, but b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 from llmops_sidecars.contract import Country
@@ -29,8 +30,7 @@ MOST_GROUPS = 16
 LOCAL_DIGITS = range(7, 14)
 """Of a number beside a word for telephones."""
 
-MOST_DAYS, MOST_MONTHS = 31, 12
-DATE_GROUPS = 3
+IN_ORDER = "01234567890"
 
 WORDS = words_of(
     listed(
@@ -54,17 +54,17 @@ ANYWHERE = tuple(Country)
 
 def phones(text: str, start: int, stop: int, countries: Collection[Country] = ()) -> list[tuple[int, int]]:
     """The phone numbers in a run of digit groups: those of these countries, when there are any."""
-    groups, found, index, free = groups_of(text, start, stop), [], 0, False
-    while index < len(groups):
-        taken = DATE_GROUPS if _is_date(text, groups, index) else 0
-        free = free or not _is_tied(text, groups[index].start)
-        if not taken and free:
-            taken, origins = _phone_groups(text, start, groups, index)
+    found, free, met = [], False, FIRST.search(text, start, stop)
+    while met is not None:
+        end, taken = met.end(), met["date"] is not None
+        if not taken and (free or not _is_tied(text, met.start())):
+            groups = groups_of(text, met.start(), stop, MOST_GROUPS)
+            count, origins = _phone_groups(text, start, groups, first=met.re is FIRST)
+            end, taken = groups[max(count - 1, 0)].end, count > 0
             if taken and (not countries or not set(countries).isdisjoint(origins)):
-                end = groups[index + taken - 1].end
-                found.append((_beginning(text, start, groups[index].start, end), end))
-        free = taken > 0
-        index += taken or 1
+                found.append((_beginning(text, start, met.start(), end), end))
+        met = BEGINNING.search(text, end, stop)
+        free = taken and met is not None and not DIGIT.search(text, end, met.start())
     return found
 
 
@@ -76,43 +76,43 @@ def calling_code(said: str) -> str:
     return split_code(digits[2:]) if digits.startswith("00") else ""
 
 
-def _phone_groups(text: str, start: int, groups: list[Group], index: int) -> Found:
-    """How many groups from here are a phone number, and whose."""
-    group = groups[index]
-    if not starts_word(text, start if index == 0 and text[start] == "+" else group.start):
+def _phone_groups(text: str, start: int, groups: list[Group], *, first: bool) -> Found:
+    """How many of these groups are a phone number, and whose. `first`: they are the run's first."""
+    group = groups[0]
+    plus = first and text[start] == "+"
+    if not starts_word(text, start if plus else group.start):
         return NONE
-    plus = index == 0 and text[start] == "+"
     if plus and text[start + 1] == " " and text[:start].rstrip(" ")[-1:].isalnum():
         return NONE
-    found = _international(groups, 0, 0) if plus else _national(text, groups, index)
-    if found[0] and ends_word(text, groups[index + found[0] - 1].end):
+    found = _international(groups, 0) if plus else _national(text, groups)
+    if found[0] and ends_word(text, groups[found[0] - 1].end):
         return found
-    return _local(text, groups) if index == 0 else NONE
+    return _local(text, groups) if first else NONE
 
 
-def _national(text: str, groups: list[Group], index: int) -> Found:
+def _national(text: str, groups: list[Group]) -> Found:
     """A number with 00, with the trunk prefix 0, or as its country alone writes it."""
-    group = groups[index]
-    if len(group.digits) == 1 and not (group.digits == "1" and _has_size(groups, index + 1, NORTH_AMERICAN[0])):
+    digits = groups[0].digits
+    if len(digits) == 1 and not (digits == "1" and _has_size(groups, 1, NORTH_AMERICAN[0])):
         return NONE
-    if group.digits.startswith("00"):
-        return _international(groups, index, 2)
-    if group.digits[0] == "0":
-        return (0 if _is_other(text, groups, index) else _trunk(groups, index)), TRUNK_ZERO
-    return _layout(text, groups, index)
+    if digits.startswith("00"):
+        return _international(groups, 2)
+    if digits[0] == "0":
+        return (0 if _is_other(text, groups) else _trunk(groups)), TRUNK_ZERO
+    return _layout(text, groups)
 
 
-def _is_other(text: str, groups: list[Group], index: int) -> bool:
+def _is_other(text: str, groups: list[Group]) -> bool:
     """Whether it is an American postcode with its extension, or all digits in their order."""
-    taken = groups[index : index + 2]
+    taken = groups[:2]
     postcode = [len(group.digits) for group in taken] == [5, 4] and text[taken[0].end : taken[1].start] == "-"
-    return postcode or groups[index].digits in "01234567890"
+    return postcode or groups[0].digits in IN_ORDER
 
 
 def _local(text: str, groups: list[Group]) -> Found:
     """A number that a word before it tells."""
     count, digits = 0, 0
-    for group in groups[:MOST_GROUPS]:
+    for group in groups:
         if digits + len(group.digits) >= LOCAL_DIGITS.stop:
             break
         count, digits = count + 1, digits + len(group.digits)
@@ -121,36 +121,36 @@ def _local(text: str, groups: list[Group]) -> Found:
     return (count, ANYWHERE) if is_beside(text, groups[0].start, WORDS, REACH) else NONE
 
 
-def _international(groups: list[Group], index: int, prefix: int) -> Found:
+def _international(groups: list[Group], prefix: int) -> Found:
     """Groups from here while E.164 allows more digits."""
-    if groups[index].digits[prefix : prefix + 1] in {"", "0"} and prefix:
+    if groups[0].digits[prefix : prefix + 1] in {"", "0"} and prefix:
         return NONE
     digits, count = -prefix, 0
-    for group in groups[index : index + MOST_GROUPS]:
+    for group in groups:
         if digits + len(group.digits) >= INTERNATIONAL_DIGITS.stop:
             break
         digits, count = digits + len(group.digits), count + 1
-    said = "".join(group.digits for group in groups[index : index + count])
+    said = "".join(group.digits for group in groups[:count])
     return (count, CODES.get(split_code(said[prefix:]), ())) if digits in INTERNATIONAL_DIGITS else NONE
 
 
-def _trunk(groups: list[Group], index: int) -> int:
+def _trunk(groups: list[Group]) -> int:
     """A national number with its leading 0, in one piece or behind its area code."""
-    if len(groups[index].digits) in NATIONAL_DIGITS:
+    if len(groups[0].digits) in NATIONAL_DIGITS:
         return 1
-    if len(groups[index].digits) not in AREA_DIGITS:
+    if len(groups[0].digits) not in AREA_DIGITS:
         return 0
     digits, count = 0, 0
-    for group in groups[index : index + MOST_GROUPS]:
+    for group in groups:
         if digits + len(group.digits) >= NATIONAL_DIGITS.stop:
             break
         digits, count = digits + len(group.digits), count + 1
     return count if digits in NATIONAL_DIGITS else 0
 
 
-def _layout(text: str, groups: list[Group], index: int) -> Found:
+def _layout(text: str, groups: list[Group]) -> Found:
     """A national number without a leading 0, by the groups that its country writes."""
-    first, taken = groups[index], groups[index : index + LONGEST_LAYOUT]
+    first, taken = groups[0], groups[:LONGEST_LAYOUT]
     sizes = tuple(len(group.digits) for group in taken)
     if first.digits == "1":
         fits_all = sizes[1:] == NORTH_AMERICAN and _north_american(taken[1:])
@@ -202,24 +202,42 @@ LAYOUTS: tuple[tuple[tuple[int, ...], Callable[[list[Group]], bool] | None, str]
 """Sizes of groups, what else has to be so (None: the first group is in brackets), and the calling code."""
 
 
+DAY, MONTH, YEAR = r"(?:[0-2]?[0-9]|3[01])", r"(?:0?[0-9]|1[0-2])", r"(?:[0-9]{4}|[0-9]{2})"
+DATE = (
+    rf"(?P<date>(?:(?:{DAY}(?P<first>[./\-]){MONTH}|{MONTH}(?P<second>[./\-]){DAY})(?:(?P=first)|(?P=second)){YEAR}|"
+    rf"[0-9]{{4}}(?P<third>[./\-]){MONTH}(?P=third)[0-9]{{1,2}})(?![0-9]))"
+)
+"""Day, month and year in any order, with the same separator twice."""
+
+FIRST = re.compile(rf"{DATE}|[0-9]")
+"""The first group of a run; as `date` with the two after it, when they are one."""
+
+
+def _written(layout: Sequence[str]) -> str:
+    """These groups; spaces alone divide them only where they are no part of a longer row."""
+    spaced = rf"{' '.join(layout)}(?![0-9])"
+    return rf"(?<![0-9] ){spaced}(?! [0-9])|(?!{spaced}){'[^0-9]{1,3}'.join(layout)}(?![0-9])"
+
+
+BEGINNINGS = (
+    "00[1-9]",
+    rf"0(?!(?:{'|'.join(IN_ORDER[1:length] for length in range(2, 12))})(?![0-9]))[1-9][0-9]{{0,4}}(?![0-9])",
+    "0[1-9][0-9]{7,10}(?![0-9])",
+    "1(?:[^0-9]{1,3}[2-9][0-9]{2}){2}[^0-9]{1,3}[0-9]{4}(?![0-9])",
+    _written(("[2-9][0-9]{2}", "[2-9][0-9]{2}", "[0-9]{4}")),
+    _written(("1[3-9][0-9]", "[0-9]{4}", "[0-9]{4}")),
+    "1[3-9][0-9]{9}(?![0-9])",
+    f"(?![0-9]{{5}}-){_written(('[6-9][0-9]{4}', '[0-9]{5}'))}",
+    r"(?<=\()(?:[0-9]{3}\)[^0-9]{0,2}[0-9]{7}|[0-9]{2}\)[^0-9]{0,2}[0-9]{4,5}[^0-9]{1,3}[0-9]{4})(?![0-9])",
+)
+BEGINNING = re.compile(rf"(?<![0-9])(?:{DATE}|(?={'|'.join(BEGINNINGS)})[0-9])")
+"""Where a later group may begin a phone number: what cannot is passed over, as there may be very many in a run."""
+
+DIGIT = re.compile("[0-9]")
+
+
 def _has_size(groups: list[Group], index: int, size: int) -> bool:
     return index < len(groups) and len(groups[index].digits) == size
-
-
-def _is_date(text: str, groups: list[Group], index: int) -> bool:
-    """Day, month and year in any order, with the same separator twice."""
-    end = groups[index].end
-    between = text[end : end + 1]
-    if between not in {".", "-", "/"} or index + DATE_GROUPS > len(groups):
-        return False
-    first, second, third = groups[index : index + DATE_GROUPS]
-    if second.start != end + 1 or text[second.end : third.start] != between:
-        return False
-    sizes = len(first.digits), len(second.digits), len(third.digits)
-    if sizes[0] == 4:  # noqa: PLR2004 - a year
-        return sizes[1] <= 2 and sizes[2] <= 2 and int(second.digits) <= MOST_MONTHS  # noqa: PLR2004 - two digits
-    low, high = sorted((int(first.digits[:3]), int(second.digits[:3])))
-    return max(sizes[:2]) <= 2 and sizes[2] in {2, 4} and low <= MOST_MONTHS and high <= MOST_DAYS  # noqa: PLR2004 - digits
 
 
 def _is_tied(text: str, start: int) -> bool:

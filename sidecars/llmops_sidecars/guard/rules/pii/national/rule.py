@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import re2
 
 from llmops_sidecars.contract import Country
-from llmops_sidecars.guard.rules.pii.groups import Group, groups_of
+from llmops_sidecars.guard.rules.pii.groups import SEPARATORS, Group, groups_of
 from llmops_sidecars.guard.rules.pii.national import europe, lettered, world
 from llmops_sidecars.guard.rules.pii.national.model import Lettered, Numeric, Valid
-from llmops_sidecars.guard.rules.pii.words import is_beside, words_of
+from llmops_sidecars.guard.rules.pii.words import REACH, is_beside, words_of
 from llmops_sidecars.guard.rules.scan import ends_word, options, starts_word
 
 Check = Callable[[str, int, int], list[tuple[int, int]]]
@@ -25,7 +26,7 @@ MOST_BEFORE = 8
 """Characters of what an id may have before its pattern."""
 
 SHAPE = str.maketrans("012345678", "9" * 9)
-SEPARATORS = str.maketrans("", "", " .-/+()")
+_NINES = re.compile("9+")
 
 ANY_COUNTRY = (
     "national id",
@@ -56,10 +57,11 @@ def letters(countries: Collection[Country]) -> dict[str, tuple[str, Check]]:
 
 @dataclass(frozen=True)
 class Layouts:
-    """Which ids a layout may be, each with the words that it needs; and the sizes of any layout's first two groups."""
+    """Which ids a layout may be, each with the words that it needs; and a pattern of all, and of those without."""
 
     ids: Mapping[str, list[tuple[Valid, Any]]]
-    beginnings: frozenset[tuple[int, int]]
+    all: re.Pattern[str]
+    alone: re.Pattern[str]
 
 
 def _layouts(ids: list[Numeric]) -> Layouts:
@@ -69,11 +71,22 @@ def _layouts(ids: list[Numeric]) -> Layouts:
         told = (*((layout, None) for layout in one.alone), *((layout, words) for layout in one.beside))
         for layout, needed in told:
             found.setdefault(layout, []).append((one.valid, needed))
-    return Layouts(found, frozenset(_sizes(groups_of(layout, 0, len(layout))) for layout in found))
+    alone = {layout for one in ids for layout in one.alone}
+    return Layouts(found, _pattern(map(_written, found)), _pattern(map(_written_alone, alone)))
 
 
-def _sizes(groups: list[Group]) -> tuple[int, int]:
-    return len(groups[0].digits), len(groups[1].digits) if len(groups) > 1 else 0
+def _pattern(layouts: Iterable[str]) -> re.Pattern[str]:
+    """Where one of these layouts may stand in a run of digits; nowhere when there are none."""
+    return re.compile(rf"(?<![0-9])(?<![0-9][-./+])(?:{'|'.join(layouts) or '(?!)'})(?![0-9])(?![-./+][0-9])")
+
+
+def _written(layout: str) -> str:
+    return _NINES.sub(lambda nines: f"[0-9]{{{len(nines[0])}}}", re.escape(layout))
+
+
+def _written_alone(layout: str) -> str:
+    """Where spaces divide it, it is no part of a longer row of groups."""
+    return rf"(?<![0-9] ){_written(layout)}(?![0-9])(?! [0-9])" if " " in layout else _written(layout)
 
 
 def _numbers(ids: list[Numeric]) -> Check:
@@ -81,30 +94,30 @@ def _numbers(ids: list[Numeric]) -> Check:
     layouts = _layouts(ids)
 
     def check(text: str, start: int, end: int) -> list[tuple[int, int]]:
-        groups, found, index = groups_of(text, start, end), [], 0
-        while index < len(groups):
-            count = _longest(text, groups[index : index + MOST_GROUPS], layouts)
-            if count:
-                found.append((groups[index].start, groups[index + count - 1].end))
-            index += count or 1
+        found: list[tuple[int, int]] = []
+        place, near = start, start + REACH
+        while (met := (layouts.all if place < near else layouts.alone).search(text, place, end)) is not None:
+            last = _longest(text, groups_of(text, met.start(), end, MOST_GROUPS), layouts, beside=met.start() < near)
+            if last:
+                found.append((met.start(), last))
+            place = last or met.start() + 1
         return found
 
     return check
 
 
-def _longest(text: str, groups: list[Group], layouts: Layouts) -> int:
-    """How many of these groups are an id; 0 for none."""
-    first, second = _sizes(groups)
-    if (first, second) not in layouts.beginnings and (first, 0) not in layouts.beginnings:
-        return 0
+def _longest(text: str, groups: list[Group], layouts: Layouts, *, beside: bool) -> int:
+    """Where the id ends that the most of these groups are; 0 for none. `beside`: a word may stand before it."""
     start = groups[0].start
+    shape = text[start : groups[-1].end].translate(SHAPE)
     for count in range(len(groups), 0, -1):
         end = groups[count - 1].end
-        known = layouts.ids.get(text[start:end].translate(SHAPE))
+        known = layouts.ids.get(shape[: end - start])
         if known is not None and _stands_apart(text, start, end):
             digits = "".join(group.digits for group in groups[:count])
-            if any(_counts(text, start, end, words) for valid, words in known if valid(digits)):
-                return count
+            told = (one for one in known if beside or one[1] is None)
+            if any(_counts(text, start, end, words) for valid, words in told if valid(digits)):
+                return end
     return 0
 
 
