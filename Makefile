@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit scenarios format generate golden lock bench bench-gateway bench-judgement train-injection goals images cluster cluster-down clean
+.PHONY: help setup demo test check unit scenarios format generate golden lock bill bench bench-gateway bench-judgement train-injection goals images cluster cluster-down clean
 
 help:          ## Show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -35,6 +35,9 @@ golden: setup  ## Rewrite the golden files of the tests
 
 lock: setup    ## Write the lock files after a change of the dependencies
 	@$(VENV)/python -m tools.lock
+
+bill: setup    ## Write the images' bills of materials, in CycloneDX, to dist/
+	@$(VENV)/python -m tools.bill
 
 bench: setup   ## Run the benchmarks on a real Kubernetes; results in bench/results
 	@$(VENV)/python -m e2e bench

@@ -12,7 +12,7 @@ import socket
 import statistics
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ import aiohttp
 CHAT = "/v1/chat/completions"
 SMALL_BUFFER = 4096
 PAUSE_SECONDS = 0.05
+NO_STORE: Mapping[str, str] = {"cache-control": "no-store"}
 
 
 @dataclass
@@ -55,11 +56,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
-async def ask(client: aiohttp.ClientSession, url: str, body: bytes, tally: Tally) -> None:
+async def ask(
+    client: aiohttp.ClientSession, url: str, body: bytes, tally: Tally, headers: Mapping[str, str] = NO_STORE
+) -> None:
     """One request and its whole answer."""
     started = time.monotonic()
     try:
-        async with client.post(url + CHAT, data=io.BytesIO(body), headers={"cache-control": "no-store"}) as answer:
+        async with client.post(url + CHAT, data=io.BytesIO(body), headers=headers) as answer:
             await answer.read()
             outcome = str(answer.status)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -80,14 +83,16 @@ async def ask_steadily(url: str, body: bytes, count: int, rate: float) -> Tally:
     return tally
 
 
-async def ask_closely(url: str, body: bytes, clients: int, seconds: float) -> Tally:
+async def ask_closely(
+    url: str, body: bytes, clients: int, seconds: float, headers: Mapping[str, str] = NO_STORE
+) -> Tally:
     """So many clients, each asking again as soon as it is answered; one that is refused waits a moment."""
     tally, end = Tally(), time.monotonic() + seconds
 
     async def one(client: aiohttp.ClientSession) -> None:
         while time.monotonic() < end:
             refused = tally.outcomes["429"]
-            await ask(client, url, body, tally)
+            await ask(client, url, body, tally, headers)
             if tally.outcomes["429"] > refused:
                 await asyncio.sleep(PAUSE_SECONDS)
 

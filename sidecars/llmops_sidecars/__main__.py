@@ -41,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _drain(options.admin_port)
     if options.command == "check":
         return _check(options)
+    from llmops_sidecars.proxy import processors
+
+    processors.calm_libraries()
     from llmops_sidecars.proxy import logs, server
 
     logs.configure(os.environ.get("LLMOPS_LOG_LEVEL", "info"))
@@ -130,7 +133,13 @@ async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
     contract.check()
     app: GuardApp = GuardApp(contract, downstream, tls=tls)
     listeners = [
-        server.listener(app, host=options.host, port=options.port, tls=None if tls is None else tls.context),
+        server.listener(
+            app,
+            host=options.host,
+            port=options.port,
+            tls=None if tls is None else tls.context,
+            refused=app.refused_connection,
+        ),
         server.listener(app.admin, host=options.host, port=options.admin_port),
     ]
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import uvloop
@@ -70,9 +70,11 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: ASGIApp, limits: ConnectionLimits | None = None) -> AsyncIterator[Listening]:
-    """Listen on a port of this machine until the block ends."""
-    made = listener(app, host="127.0.0.1", limits=limits)
+async def listening(
+    app: ASGIApp, limits: ConnectionLimits | None = None, refused: Callable[[str], object] = str
+) -> AsyncIterator[Listening]:
+    """Listen on a port of this machine until the block ends; `refused` is told the codes of refusals."""
+    made = listener(app, host="127.0.0.1", limits=limits, refused=refused)
     thread = threading.Thread(target=_run, args=(made,), daemon=True)
     thread.start()
     await eventually(lambda: made.started)

@@ -17,6 +17,7 @@ from llmops_operator.api.judging import (
     JsonSchema,
     Languages,
     PromptLeak,
+    SpecialTokens,
     TextLimits,
     Topics,
     Unicode,
@@ -37,6 +38,7 @@ RULES = (
     "pii",
     "promptLeak",
     "secrets",
+    "specialTokens",
     "topics",
     "unicode",
     "urls",
@@ -47,7 +49,7 @@ RULES = (
 ONE_RULE = f"give exactly one of {', '.join(RULES)}"
 NO_KEY = "the action Hash needs a key: name a Secret in hashKeySecretRef"
 NO_WAY_BACK = "unmask is for input: what is masked in an answer has nowhere to come back to"
-PROMPTS_ONLY = "injection, limits and topics are for input: they look at requests"
+PROMPTS_ONLY = "injection, limits, specialTokens and topics are for input: they look at requests"
 ANSWERS_ONLY = "promptLeak and jsonSchema are for output: they look at answers"
 
 
@@ -70,6 +72,9 @@ class PolicyRule(Model):
         default=None, description="Answers that repeat the instructions of the request; output only."
     )
     secrets: Secrets | None = Field(default=None, description="Keys, tokens and passwords.")
+    special_tokens: SpecialTokens | None = Field(
+        default=None, description="Special tokens of chat templates in what callers write; input only."
+    )
     topics: Topics | None = Field(default=None, description="What the user talks about; input only.")
     unicode: Unicode | None = Field(default=None, description="Characters that hide, reorder or fake text.")
     urls: Urls | None = Field(default=None, description="Where links lead.")
@@ -115,7 +120,10 @@ class GuardPolicySpec(Model):
     model_config = rules(
         (f"has(self.hashKeySecretRef) || ({_no_rule('input', HASHES)} && {_no_rule('output', HASHES)})", NO_KEY),
         (_no_rule("output", "has(r.pii) && r.pii.unmask"), NO_WAY_BACK),
-        (_no_rule("output", "has(r.injection) || has(r.limits) || has(r.topics)"), PROMPTS_ONLY),
+        (
+            _no_rule("output", "has(r.injection) || has(r.limits) || has(r.specialTokens) || has(r.topics)"),
+            PROMPTS_ONLY,
+        ),
         (_no_rule("input", "has(r.promptLeak) || has(r.jsonSchema)"), ANSWERS_ONLY),
     )
 
@@ -149,7 +157,7 @@ class GuardPolicySpec(Model):
 
     @model_validator(mode="after")
     def _rules_are_where_they_look(self) -> Self:
-        if any(chosen(rule, "injection", "limits", "topics") for rule in self.output):
+        if any(chosen(rule, "injection", "limits", "special_tokens", "topics") for rule in self.output):
             raise ValueError(PROMPTS_ONLY)
         if any(chosen(rule, "prompt_leak", "json_schema") for rule in self.input):
             raise ValueError(ANSWERS_ONLY)

@@ -22,6 +22,7 @@ MOST_SCHEMA_BYTES = 64 * 1024
 
 Domain = Annotated[str, Field(pattern=r"^(\*\.)?[^\s/?#@:*]+$", min_length=1, max_length=253)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", max_length=3)]
+SpecialToken = Annotated[str, Field(pattern=r"^\S+$", min_length=2, max_length=64)]
 Scheme = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.\-]*$", max_length=32)]
 
 
@@ -174,6 +175,17 @@ class Topics(Model):
         if not self.allowed and not self.denied:
             raise ValueError(ANY_TOPIC)
         return self
+
+
+class SpecialTokens(Model):
+    """Special tokens of chat templates."""
+
+    tokens: Annotated[list[SpecialToken], Field(max_length=64), Unique()] = Field(
+        default_factory=list, description="Further tokens, of the model that is served."
+    )
+    action: ReplacingAction = Field(
+        default=ReplacingAction.MASK, description="What a finding does; Mask puts a space into it."
+    )
 
 
 class Unicode(Model):

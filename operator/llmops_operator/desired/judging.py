@@ -82,6 +82,10 @@ def _of_texts(rule: PolicyRule) -> contract.Rule | None:
         urls = rule.urls
         lists = (tuple(urls.allow), tuple(urls.deny), tuple(urls.schemes), tuple(urls.kinds))
         return contract.UrlsRule(*lists, action=contract.Action(urls.action))
+    if rule.special_tokens is not None:
+        return contract.SpecialTokensRule(
+            tuple(rule.special_tokens.tokens), contract.Action(rule.special_tokens.action)
+        )
     if rule.prompt_leak is not None:
         return contract.PromptLeakRule(rule.prompt_leak.letters, contract.Action(rule.prompt_leak.action))
     return None

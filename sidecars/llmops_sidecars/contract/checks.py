@@ -95,6 +95,13 @@ class PromptLeakRule(RuleModel, frozen=True, tag="promptLeak"):
     action: Action = Action.BLOCK
 
 
+class SpecialTokensRule(RuleModel, frozen=True, tag="specialTokens"):
+    """Special tokens of chat templates in what callers write; `tokens`: further ones, of the model that is served."""
+
+    tokens: tuple[str, ...] = ()
+    action: Action = Action.MASK
+
+
 class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     """What people may talk about. `threshold`: how near is near, from 0 to 1; the rule knows it when there is none."""
 
@@ -175,6 +182,7 @@ CheckRule = (
     | LanguageRule
     | LimitsRule
     | PromptLeakRule
+    | SpecialTokensRule
     | TopicsRule
     | UnicodeRule
     | UrlsRule

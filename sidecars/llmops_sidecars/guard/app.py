@@ -66,7 +66,7 @@ class GuardApp:
     ) -> None:
         """Wire the parts; `tls` is what clients are served with, if it is TLS."""
         metrics, self.drain = GuardMetrics(), drain or Drain()
-        self._contract, self._downstream = contract, downstream
+        self._contract, self._downstream, self._metrics = contract, downstream, metrics
         self.readiness = Readiness(downstream, clock)
         self.access = Access(tls, clock=clock)
         self._pipeline = Pipeline(contract, self.access, self.drain, metrics, clock)
@@ -94,6 +94,10 @@ class GuardApp:
                 tasks.create_task(self.readiness.run(), name="readiness")
         finally:
             await SESSIONS.close()
+
+    def refused_connection(self, code: str) -> None:
+        """A client was refused before its request could be routed."""
+        self._metrics.refused_connections.labels(code).inc()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -7,13 +7,14 @@ that any rule finds, also where it only reports.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from llmops_sidecars.contract import Action, Audit, AuditText
 from llmops_sidecars.guard.policy import CompiledPolicy, Rules
+from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT
 from llmops_sidecars.guard.verdict import RuleError, examine, gathered, mask
 
 VERSION = 1
@@ -52,13 +53,17 @@ class Trail:
         if self.keeps_texts:
             self.answered += masked(islice(texts, MOST_TEXTS - len(self.answered)), rules)
 
-    def write(self, common: dict[str, Any], errors: Iterable[tuple[str, str, int]]) -> None:
-        """Write the record; `common` is what the access record knows, `errors` rule, direction and number."""
+    def write(self, common: dict[str, Any], checked: Mapping[str, int], errors: Iterable[tuple[str, str, int]]) -> None:
+        """Write the record; `common` is what the access record knows.
+
+        `checked`: characters that were looked at, by direction; `errors`: rule, direction and number.
+        """
         policy = self.policy
         line = common | {
             "schema": VERSION,
             "policy": {"name": policy.name, "version": policy.version},
             "rules": {"input": _names(policy.input), "output": _names(policy.output)},
+            "checked": {direction: checked.get(direction, 0) for direction in (INPUT, OUTPUT)},
             "consent": self.consent,
             "errors": [{"rule": rule, "direction": direction, "count": count} for rule, direction, count in errors],
         }

@@ -80,7 +80,8 @@ class Generation:
             try:
                 await reply.take(response, answer, partial(self._passed, record, one), last=last)
             except RuleError as error:
-                record.found("output", {}, (error.rule,))
+                record.found("output", {}, error.findings.errors)
+                record.took(error.findings.seconds)
                 raise guard_unavailable() from error
             finally:
                 _account(record, answer)
@@ -114,7 +115,7 @@ def _judging(call: Call, served: Served, one: Forwarded, record: Record) -> Judg
 
 def _account(record: Record, answer: GuardedAnswer) -> None:
     record.usage = record.usage.plus(answer.usage)
-    record.found("output", answer.judging.counts, answer.judging.errors.elements())
+    record.found("output", answer.judging.counts, answer.judging.errors.elements(), answer.judging.checked)
     record.took(answer.judging.waited)
     if answer.blocked_by is not None:
         record.outcome = "answer_blocked"

@@ -38,7 +38,7 @@ class Inspection:
             verdict = judge(text, self.input, self.vault)
         except RuleError as error:
             raise self._unable(error) from error
-        self._account(verdict)
+        self._account(verdict, len(text) if self.input.checks else 0)
         if self.input.waits:
             self._texts.append(verdict.text)
         return verdict.text
@@ -69,13 +69,15 @@ class Inspection:
         self._record.took(findings.seconds)
         self._account(decide("", findings))
 
-    def _account(self, verdict: Verdict) -> None:
-        self._record.found(INPUT, verdict.counts, verdict.errors)
+    def _account(self, verdict: Verdict, checked: int = 0) -> None:
+        self._record.found(INPUT, verdict.counts, verdict.errors, checked)
         if verdict.blocked_by is not None:
             raise content_blocked(verdict.blocked_by)
 
     def _unable(self, error: RuleError) -> Exception:
-        self._record.found(INPUT, {}, (error.rule,))
+        known = decide("", error.findings)
+        self._record.found(INPUT, known.counts, known.errors)
+        self._record.took(error.findings.seconds)
         return guard_unavailable()
 
 

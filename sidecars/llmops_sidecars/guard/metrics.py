@@ -76,6 +76,12 @@ class GuardMetrics:
         self.tenant_tokens = Counter(
             "llmops_tenant_tokens", "Tokens of known tenants.", ["tenant", "direction"], registry=registry
         )
+        self.refused_connections = Counter(
+            "llmops_connections_refused",
+            "Connections that were refused before there was a request, by the error's code.",
+            ["code"],
+            registry=registry,
+        )
         self.access_problems = Gauge(
             "llmops_access_problem", "1 while a part of access is not as it should be.", ["part"], registry=registry
         )

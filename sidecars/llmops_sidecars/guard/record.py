@@ -104,6 +104,8 @@ class Record:
     """Findings by rule, kind, direction (input or output) and action."""
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Checks that could not run, by rule and direction."""
+    checked: Counter[str] = field(default_factory=Counter)
+    """Characters that rules have looked at, by direction."""
     waited: list[tuple[str, float]] = field(default_factory=list)
     """How long each rule took that had to be waited for."""
     audit: Trail | None = None
@@ -179,8 +181,14 @@ class Record:
         """Whether a finding did more than being reported."""
         return any(action != Action.REPORT for *_, action in self.findings)
 
-    def found(self, direction: str, counts: Mapping[tuple[str, str, str], int], errors: Iterable[str]) -> None:
-        """Take over what was found in one direction, by rule, kind and action, and which rules could not run."""
+    def found(
+        self, direction: str, counts: Mapping[tuple[str, str, str], int], errors: Iterable[str], checked: int = 0
+    ) -> None:
+        """Take over what was found in one direction, by rule, kind and action, and which rules could not run.
+
+        `checked`: in how many characters.
+        """
+        self.checked[direction] += checked
         for (rule, kind, action), count in counts.items():
             self.findings[rule, kind, direction, action] += count
         self.errors.update((rule, direction) for rule in errors)
@@ -212,7 +220,7 @@ class Record:
         _log.info("request", extra=line)
         if self.audit is not None:
             errors = ((rule, direction, count) for (rule, direction), count in sorted(self.errors.items()))
-            self.audit.write({name: line[name] for name in AUDITED} | {"tenant": self._who}, errors)
+            self.audit.write({name: line[name] for name in AUDITED} | {"tenant": self._who}, self.checked, errors)
 
     @property
     def _who(self) -> str:

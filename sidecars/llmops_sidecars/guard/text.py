@@ -56,6 +56,8 @@ class Judging:
     errors: Counter[str] = field(default_factory=Counter)
     waited: list[tuple[str, float]] = field(default_factory=list)
     collected: int = 0
+    checked: int = 0
+    """Characters that rules have looked at."""
 
     def whole(self, rules: Rules) -> bool:
         """Whether a text under these rules leaves when it is whole, because a rule or the client wants it so."""
@@ -73,7 +75,8 @@ class Judging:
             raise engine_failed(f"The model's answer is too long to be {advice}")
 
     def account(self, release: Release) -> None:
-        """Count what was found."""
+        """Count what was looked at, and what was found."""
+        self.checked += release.checked
         if release.counts:
             self.counts.update(release.counts)
         if release.errors:

@@ -28,14 +28,6 @@ TELLING = frozenset({"harm", "language", "limits", "topics", "webhook"})
 _log = logging.getLogger(__name__)
 
 
-class RuleError(Exception):
-    """A rule could not run, and the policy refuses then; `rule` is its name."""
-
-    def __init__(self, rule: str) -> None:
-        super().__init__(rule)
-        self.rule = rule
-
-
 class Findings(NamedTuple):
     """What all rules found in one text: `places` in order and apart, `reported` beside them. `errors` names rules.
 
@@ -55,6 +47,17 @@ class Findings(NamedTuple):
 
 NOTHING = Findings()
 """Of most texts."""
+
+
+class RuleError(Exception):
+    """A rule could not run, and the policy refuses then; `rule` is its name.
+
+    `findings`: what was known until then, the error and its time included.
+    """
+
+    def __init__(self, rule: str, findings: Findings) -> None:
+        super().__init__(rule)
+        self.rule, self.findings = rule, findings
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def examine(text: str, rules: Rules) -> Findings:
             for form in looked_at[:1] if check.as_is else looked_at:
                 found.extend(_found(check, form))
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
-            errors.append(failed(check, error))
+            failed(check, error, found, errors)
     return gathered(found, errors)
 
 
@@ -103,7 +106,7 @@ def measure(size: Size, rules: Rules) -> Findings:
         try:
             found.extend(check.measure(size) if check.measure else ())
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
-            errors.append(failed(check, error))
+            failed(check, error, found, errors)
     return gathered(found, errors)
 
 
@@ -123,22 +126,30 @@ async def _awaited(questions: Iterable[tuple[Check, Callable[[], Awaitable[Itera
     errors: list[str] = []
     seconds: list[tuple[str, float]] = []
     for check, question in questions:
-        started = time.monotonic()
+        started, problem = time.monotonic(), None
         try:
             async with asyncio.timeout(check.seconds):
                 found.extend(await question())
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
-            errors.append(failed(check, error))
+            problem = error
         seconds.append((check.rule, time.monotonic() - started))
+        if problem is not None:
+            failed(check, problem, found, errors, seconds)
     return gathered(found, errors, seconds)
 
 
-def failed(check: Check, error: Exception) -> str:
-    """Tell that a rule could not run, without any text; its name, or RuleError where it has to run."""
+def failed(
+    check: Check,
+    error: Exception,
+    found: Collection[Finding],
+    errors: list[str],
+    seconds: Collection[tuple[str, float]] = (),
+) -> None:
+    """Tell that a rule could not run, without any text, and add it to the errors; raises RuleError if it has to run."""
     _log.error("a rule could not run", extra={"rule": check.rule, "error": type(error).__name__, "at": _place(error)})
+    errors.append(check.rule)
     if check.on_error is OnError.CLOSED:
-        raise RuleError(check.rule) from error
-    return check.rule
+        raise RuleError(check.rule, gathered(found, errors, seconds)) from error
 
 
 def gathered(

@@ -53,12 +53,16 @@ TAIL = re2.compile(
 
 @dataclass(frozen=True)
 class Release:
-    """What may leave now; it prints without the text. `blocked_by`: the rule that ended the stream."""
+    """What may leave now; it prints without the text. `blocked_by`: the rule that ended the stream.
+
+    `checked`: how many characters rules have looked at for it that they had not seen before.
+    """
 
     text: str = field(default="", repr=False)
     blocked_by: str | None = None
     counts: Counts = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    checked: int = 0
 
 
 class Window:
@@ -71,7 +75,7 @@ class Window:
         self._most_context = max(CONTEXT, rules.context)
         self._context, self._held = "", ""
         self._arrivals: deque[tuple[float, int]] = deque()
-        self._aged = 0
+        self._aged = self._seen = 0
         self._blocked_by: str | None = None
 
     @property
@@ -146,12 +150,12 @@ class Window:
         cut, blocking = self._decide(cut, settled, places)
         leaving = [place for place in places if place.end <= cut and place is not blocking]
         reported = [place for place in findings.reported if before < place.end <= before + cut]
-        text = mask(self._held[:cut], leaving)
+        text, checked = mask(self._held[:cut], leaving), len(self._held) - self._seen
         self._drop(cut)
         if blocking is not None:
             self._blocked_by = name(blocking)
             leaving.append(blocking)
-        return Release(text, self._blocked_by, count((*leaving, *reported)), findings.errors)
+        return Release(text, self._blocked_by, count((*leaving, *reported)), findings.errors, checked)
 
     def _decide(self, cut: int, settled: int, places: Sequence[Finding]) -> tuple[int, Finding | None]:
         """Where to cut so that no finding is cut in two, and what blocks, if something does."""
@@ -169,6 +173,7 @@ class Window:
         """Forget what has left, but for the context."""
         self._context = (self._context + self._held[:cut])[-self._most_context :]
         self._held = self._held[cut:]
+        self._seen = len(self._held)
         self._aged = max(self._aged - cut, 0)
         while cut > 0 and self._arrivals:
             arrived, length = self._arrivals.popleft()
@@ -203,7 +208,8 @@ class WholeText:
         if not text:
             return Release()
         verdict = decide(text, examine(text, self._rules))
-        return Release(verdict.text, verdict.blocked_by, verdict.counts, verdict.errors)
+        checked = len(text) if self._rules.checks else 0
+        return Release(verdict.text, verdict.blocked_by, verdict.counts, verdict.errors, checked)
 
 
 def _moved(place: Finding, before: int) -> Finding:

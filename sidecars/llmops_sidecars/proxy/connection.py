@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -46,7 +47,10 @@ class ConnectionLimits:
     """
 
     head_seconds: float = 10.0
-    """From a connection's start, or from a further request's first byte, until the head is complete."""
+    """From a connection's start, or from a further request's first byte, until the head is complete.
+
+    A TLS handshake has as long, and so has the other side's word at the end of TLS.
+    """
     head_bytes: int = 32 * 1024
     """Request line and header fields; also what may surround a body beyond its chunks' sizes."""
     unread_seconds: float = 30.0
@@ -61,10 +65,12 @@ class ConnectionLimits:
 class ListenerConfig(uvicorn.Config):
     """A listener's configuration, with what its connections share."""
 
-    def __init__(self, app: ASGIApp, limits: ConnectionLimits, **options: Any) -> None:
-        """`options` are uvicorn's."""
+    def __init__(
+        self, app: ASGIApp, limits: ConnectionLimits, refused: Callable[[str], object], **options: Any
+    ) -> None:
+        """`refused` is told the code of each error that a client gets here; `options` are uvicorn's."""
         super().__init__(app, http=Connection, **options)
-        self.limits = limits
+        self.limits, self.refused = limits, refused
         self.addresses: Counter[str] = Counter()
         """Open connections by the client's address."""
 
@@ -84,7 +90,7 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._addresses = config.limits, config.addresses
+        self._limits, self._addresses, self._tell = config.limits, config.addresses, config.refused
         self._address = ""
         self._due = float("inf")
         """When the client must have sent what it owes, in the loop's time."""
@@ -103,7 +109,7 @@ class Connection(HttpToolsProtocol):
         many_of_one = self._address and self._addresses[self._address] > self._limits.connections_of_one
         if many_of_one or len(self.connections) > self._limits.connections:
             self._refused = True
-            transport.write(_response(too_many_connections()))
+            transport.write(self._told(too_many_connections()))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -209,10 +215,15 @@ class Connection(HttpToolsProtocol):
             self.cycle.message_event.set()
             self._leave(error)
 
+    def _told(self, error: ApiError) -> bytes:
+        """The response for an error that only this connection knows of."""
+        self._tell(error.code)
+        return _response(error)
+
     def _leave(self, error: ApiError | None) -> None:
         """Close; after an error only when the client has, or soon."""
         if error is not None:
-            self.transport.write(_response(error))
+            self.transport.write(self._told(error))
         if error is not None and self.transport.can_write_eof():
             self.transport.write_eof()
             self._await(LINGER_SECONDS)

@@ -18,6 +18,7 @@ import uvicorn
 from llmops_sidecars.proxy.asgi import ASGIApp
 from llmops_sidecars.proxy.connection import Connection, ConnectionLimits, ListenerConfig
 from llmops_sidecars.proxy.downstream import SERVER_IDLE_SECONDS
+from llmops_sidecars.proxy.processors import new_executor
 
 EXIT_SECONDS = 2
 """How long connections may take to end once nothing is in flight."""
@@ -32,14 +33,31 @@ class Listener(uvicorn.Server):
     def __init__(self, config: ListenerConfig) -> None:
         """Not started yet."""
         super().__init__(config)
-        self._limits = config.limits
+        self._listening, self._limits = config, config.limits
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; connections take after their listening socket how much the kernel may hold for them."""
-        await super().startup(sockets)
+        if self._listening.is_ssl:
+            await self._start_tls()
+        else:
+            await super().startup(sockets)
         for one in (listening for server in self.servers for listening in server.sockets):
             if one.family != socket.AF_UNIX:
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._limits.unsent_bytes)
+
+    async def _start_tls(self) -> None:
+        """Listen as uvicorn does, but for the bounds on handshakes: asyncio gives a silent client a minute."""
+        config, seconds = self._listening, self._limits.head_seconds
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(config, self.server_state, {}),
+            config.host,
+            config.port,
+            ssl=config.ssl,
+            backlog=config.backlog,
+            ssl_handshake_timeout=seconds,
+            ssl_shutdown_timeout=seconds,
+        )
+        self.servers, self.started = [server], True
 
     async def on_tick(self, counter: int) -> bool:
         """Look at the connections now and then."""
@@ -64,16 +82,19 @@ def listener(
     socket: Path | None = None,
     limits: ConnectionLimits | None = None,
     tls: ssl.SSLContext | None = None,
+    refused: Callable[[str], object] = str,
 ) -> Listener:
     """A listener on a port, or on a Unix socket, which replaces one that an ended process left behind.
 
     With a `tls` context it speaks TLS and nothing else; what certificate a client has shown stands in its requests.
+    `refused` is told the code of each error with which a connection, and no application, answers.
     """
     if socket is not None:
         socket.unlink(missing_ok=True)
     config = ListenerConfig(
         app,
         limits or ConnectionLimits(),
+        refused,
         host=host,
         port=port,
         uds=None if socket is None else str(socket),
@@ -92,10 +113,11 @@ def listener(
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run a process's coroutine on uvloop, with as many open files as it may have."""
+    """Run a process's coroutine on uvloop, with as many open files as it may have and as many threads as are of use."""
     import uvloop
 
     async def entry() -> None:
+        asyncio.get_running_loop().set_default_executor(new_executor())
         await main()
 
     _allow_files()

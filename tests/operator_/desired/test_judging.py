@@ -42,6 +42,11 @@ INPUT: dict[str, tuple[Document, contract.Rule]] = {
         },
         contract.TopicsRule((contract.Topic("a", ("x y",), (), 0.3),), (contract.Topic("b", (), ("z",), None),)),
     ),
+    "special tokens": ({"specialTokens": {}}, contract.SpecialTokensRule((), Action.MASK)),
+    "listed tokens": (
+        {"specialTokens": {"tokens": ["<tool>", "</tool>"], "action": "Block"}},
+        contract.SpecialTokensRule(("<tool>", "</tool>"), Action.BLOCK),
+    ),
     "unicode": ({"unicode": {}}, contract.UnicodeRule(tuple(UnicodeKind), Action.MASK)),
     "tags": (
         {"unicode": {"kinds": ["Tags"], "action": "Block"}},

@@ -18,8 +18,8 @@ from llmops_sidecars.guard.rules import webhook
 from llmops_sidecars.guard.rules.finding import INPUT
 from llmops_sidecars.guard.rules.webhook.client import SESSIONS
 from llmops_sidecars.guard.serving import Serving, build
-from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body
-from tests.sidecars_.guard.kit import SUPPORT, FakeCache, Guard, contract, guarded
+from llmops_sidecars.proxy.asgi import ASGIApp, Receive, Scope, Send, read_body
+from tests.sidecars_.guard.kit import SUPPORT, Guard, contract, guarded
 from tests.support.asgi import serving
 
 
@@ -66,7 +66,7 @@ async def serving_judge() -> AsyncIterator[tuple[Service, str]]:
 
 def hooked(
     directory: Path,
-    cache: FakeCache,
+    cache: ASGIApp,
     rule: WebhookRule,
     *,
     on_error: OnError = OnError.CLOSED,

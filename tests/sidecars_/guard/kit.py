@@ -42,7 +42,7 @@ from llmops_sidecars.openai.embeddings import (
     encoded_vector,
 )
 from llmops_sidecars.openai.events import DONE, STREAM_HEADERS, ChunkWriter
-from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body, until_disconnect
+from llmops_sidecars.proxy.asgi import ASGIApp, Receive, Scope, Send, read_body, until_disconnect
 from llmops_sidecars.proxy.contract_file import ContractFile
 from llmops_sidecars.proxy.downstream import Downstream
 from llmops_sidecars.proxy.drain import Drain
@@ -214,12 +214,12 @@ class Guard:
 
 def guarded(
     directory: Path,
-    cache: FakeCache,
+    cache: ASGIApp,
     used: Contract | None = None,
     drain: Drain | None = None,
     make: Callable[[Contract], Serving] = build,
 ) -> Guard:
-    """A guard in front of a fake cache, in one process."""
+    """A guard in front of a cache, most often a fake one, in one process."""
     guard = Guard(directory, AppDownstream(cache), drain, make)
     guard.use(used or contract())
     return guard

@@ -111,6 +111,7 @@ async def test_a_record_says_who_when_and_what_was_found_by_which_policy(tmp_pat
         "prompt": "",
         "policy": {"name": "strict", "version": "v9"},
         "rules": {"input": ["pii", "secrets", "patterns"], "output": ["pii", "secrets", "patterns"]},
+        "checked": {"input": len(f"Project X, {MAIL}"), "output": len(f"Ask {MAIL}")},
         "consent": None,
         "status": 200,
         "outcome": "ok",
@@ -259,6 +260,49 @@ async def test_each_endpoint_wants_consent_and_leaves_records(
     assert without["text"] == {"input": [], "output": []}
     assert (with_["path"], with_["consent"], with_["outcome"]) == (path, True, "ok")
     assert with_["text"] == {"input": said_, "output": answered}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("path", "body"), [(path, body) for path, (body, *_) in ENDPOINTS.items()])
+async def test_what_was_looked_at_is_counted_on_every_endpoint(
+    tmp_path: Path, lines: Lines, path: str, body: dict[str, Any], *, stream: bool
+) -> None:
+    generates, answer = path != "/v1/embeddings", f"Ask {MAIL}, {'on and ' * 100}off."
+    guard = audited(tmp_path, ASKED, *answer) if generates else guarded(tmp_path, FakeCache(), contract(policy=ASKED))
+    prompts = body.get("prompt") or body.get("input") or [f"I am {MAIL}"]
+    texts = [prompts] if isinstance(prompts, str) else prompts
+    assert (await guard.ask({"model": "chat", **({"stream": stream} if generates else {})} | body, path)).status == 200
+    (line,) = lines.audit
+    answers = len(texts) if path == "/v1/completions" else int(generates)
+    assert line["checked"] == {"input": sum(map(len, texts)), "output": answers * len(answer)}
+
+
+PASSING = PatternsRule((Pattern("nothing", "nowhere to be found"),))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "first", "answer", "checked"),
+    [
+        (Policy("p", "v", audit=Audit()), "Hi", "Hello", (0, 0)),
+        (Policy("p", "v", input=(PASSING,), audit=Audit()), "Hi", "Hello", (6, 0)),
+        (Policy("p", "v", output=(PASSING,), audit=Audit()), "Hi", "Hello", (0, 5)),
+        (Policy("p", "v", input=RULES, output=RULES, audit=Audit()), f"Key {SECRET}", "Hello", (24, 0)),
+    ],
+    ids=["no rules", "of prompts", "of answers", "blocked at the first text"],
+)
+async def test_what_nothing_looked_at_is_not_counted(
+    tmp_path: Path, lines: Lines, policy: Policy, first: str, answer: str, checked: tuple[int, int], *, stream: bool
+) -> None:
+    messages = [{"role": "user", "content": first}, {"role": "user", "content": "More"}]
+    await audited(tmp_path, policy, answer).ask({"model": "chat", "messages": messages, "stream": stream})
+    (line,) = lines.audit
+    assert tuple(line["checked"].values()) == checked
+
+
+async def test_texts_that_a_rule_could_not_look_at_are_not_counted(tmp_path: Path, lines: Lines) -> None:
+    await guarded(tmp_path, FakeCache(said("Hi")), contract(policy=ASKED), make=with_broken_rules).ask()
+    assert lines.audit[0]["checked"] == {"input": 0, "output": 0}
 
 
 async def test_what_a_service_blocks_is_not_in_the_record_of_the_answer(tmp_path: Path, lines: Lines) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from llmops_sidecars.contract import (
     Action,
     Configuration,
+    Contract,
     Limits,
     OnError,
     Pattern,
@@ -17,6 +19,8 @@ from llmops_sidecars.contract import (
     PiiRule,
     Policy,
 )
+from llmops_sidecars.guard.policy import Rules
+from llmops_sidecars.guard.serving import Serving, build
 from llmops_sidecars.openai.errors import too_many_requests
 from tests.sidecars_.guard.kit import (
     MAIL,
@@ -277,6 +281,26 @@ async def test_a_rule_that_cannot_run_refuses_and_is_counted(tmp_path: Path, cap
     assert MAIL not in answer.body.decode()
     assert cache.requests == []
     assert await guard.metric('llmops_guard_errors_total{direction="input",revision="r1",rule="broken"}') == 1
+
+
+async def test_a_refusal_for_a_rule_counts_each_rule_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def with_two_broken_rules(used: Contract) -> Serving:
+        (served,), (whole,) = with_broken_rules(used).served, build(used).served
+        (must,) = served.policy.input.checks
+        loose = replace(must, rule="loose", on_error=OnError.OPEN)
+        given = Rules((*whole.policy.input.checks, loose, must))
+        return Serving(used, (replace(served, policy=replace(served.policy, input=given)),))
+
+    guard = guarded(tmp_path, FakeCache(), make=with_two_broken_rules)
+    with caplog.at_level(logging.CRITICAL):
+        assert (await guard.ask(question(MAIL))).status == 503
+    for rule in ("loose", "broken"):
+        name = f'llmops_guard_errors_total{{direction="input",revision="r1",rule="{rule}"}}'
+        assert await guard.metric(name) == 1
+    assert (
+        await guard.metric('llmops_guard_verdicts_total{action="Mask",direction="input",revision="r1",rule="pii"}') == 1
+    )
+    assert await guard.metric('llmops_requests_total{outcome="guard_unavailable",revision="r1"}') == 1
 
 
 async def test_an_open_policy_lets_pass_what_a_rule_could_not_check(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmops_sidecars.contract import Action, OnError, Pattern, PatternsRule, PiiRule, Policy, SecretsRule
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Check, Context, Find, Finding, Size
-from llmops_sidecars.guard.verdict import RuleError, Verdict, consult, judge
+from llmops_sidecars.guard.verdict import RuleError, Verdict, consult, decide, judge
 
 MAIL = "jane@example.com"
 SECRET = "AKIAIOSFODNN7EXAMPLE"
@@ -205,3 +205,31 @@ async def test_a_rule_that_is_late_could_not_run(caplog: pytest.LogCaptureFixtur
     ((rule, seconds),) = findings.seconds
     assert rule == "slow"
     assert seconds >= 0.01
+
+
+def test_a_refusal_for_a_rule_tells_what_was_known_until_then(caplog: pytest.LogCaptureFixture) -> None:
+    loose, must = Check("loose", broken, on_error=OnError.OPEN), Check("must", broken)
+    with caplog.at_level(logging.CRITICAL), pytest.raises(RuleError, match="must") as caught:
+        judge(f"to {MAIL}", Rules((*rules(PiiRule()).checks, loose, must, *rules(SecretsRule()).checks)))
+    assert decide("", caught.value.findings).counts == {("pii", "Email", "Mask"): 1}
+    assert caught.value.findings.errors == ("loose", "must")
+
+
+async def test_a_refusal_for_a_rule_that_was_waited_for_tells_the_times(caplog: pytest.LogCaptureFixture) -> None:
+    async def says(_size: Size) -> list[Finding]:
+        return [finding(0, 0, action=Action.REPORT)]
+
+    async def fails(_size: Size) -> list[Finding]:
+        raise ValueError(MAIL)
+
+    checks = (
+        Check("first", weigh=says),
+        Check("loose", weigh=fails, on_error=OnError.OPEN),
+        Check("must", weigh=fails),
+        Check("never asked", weigh=says),
+    )
+    with caplog.at_level(logging.CRITICAL), pytest.raises(RuleError, match="must") as caught:
+        await consult(Size(1, ("text",)), Rules(checks))
+    known = caught.value.findings
+    assert [rule for rule, _ in known.seconds] == ["first", "loose", "must"]
+    assert (known.errors, len(known.reported)) == (("loose", "must"), 1)

@@ -167,12 +167,14 @@ def test_nothing_leaves_after_a_block() -> None:
 
 
 def test_a_finding_is_counted_once() -> None:
-    given_out = releases(list("mail jane@example.com now, and a zebra. " + "word " * 100), MASK)
+    text = "mail jane@example.com now, and a zebra. " + "word " * 100
+    given_out = releases(list(text), MASK)
     total = {("pii", "Email", "Mask"): 0, ("patterns", "zebra", "Mask"): 0}
     for release in given_out:
         for name, count in release.counts.items():
             total[name] += count
     assert total == {("pii", "Email", "Mask"): 1, ("patterns", "zebra", "Mask"): 1}
+    assert sum(release.checked for release in given_out) == len(text)
 
 
 words = st.sampled_from(
@@ -279,7 +281,7 @@ def test_a_rule_that_cannot_run_ends_a_closed_stream_and_is_counted_in_an_open_o
         Window(Rules((Check("broken", broken),)), HURRIED).push("harmless words are here, many", 0.0)
     window = Window(Rules((Check("broken", broken, on_error=OnError.OPEN),)), HURRIED)
     window.push("harmless", 0.0)
-    assert window.flush() == Release("harmless", errors=("broken",))
+    assert window.flush() == Release("harmless", errors=("broken",), checked=8)
 
 
 def test_a_release_prints_without_its_text() -> None:
@@ -290,7 +292,7 @@ def test_a_text_that_does_not_stream_is_judged_at_its_end() -> None:
     whole = WholeText(BLOCK)
     assert whole.push("write to jane@", 0.0) == Release()
     assert whole.push("example.com", 99.0) == Release()
-    assert whole.flush() == Release("write to ", "pii", {("pii", "Email", "Block"): 1})
+    assert whole.flush() == Release("write to ", "pii", {("pii", "Email", "Block"): 1}, checked=25)
     assert whole.flush() == Release()
 
 

@@ -150,6 +150,15 @@ async def test_idle_processes_are_small_and_write_json_without_text(running: Sid
         assert "nowhere else" not in str(running.log(name))
 
 
+async def test_a_client_that_speaks_no_http_is_counted(running: Sidecars) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.write(b"hello\r\n\r\n")
+    assert b"malformed_request" in await reader.read()
+    writer.close()
+    _, metrics = await running.admin("/metrics")
+    assert b'llmops_connections_refused_total{code="malformed_request"} 1.0\n' in metrics
+
+
 def resident_megabytes(pid: int) -> float:
     (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(kilobytes) / 1024

@@ -221,6 +221,38 @@ async def test_more_connections_than_allowed_are_refused(app: App, limits: dict[
             assert await four.answer() == (200, b"0")
 
 
+REFUSED = {
+    "head_too_slow": b"GET / HTTP/1.1\r\n",
+    "head_too_large": b"GET / HTTP/1.1\r\nx-long: " + b"y" * 3000,
+    "malformed_request": b"no request\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("code", REFUSED)
+async def test_a_refusal_without_a_request_is_told_by_its_code(app: App, code: str) -> None:
+    told: list[str] = []
+    async with listening(app, LIMITS, told.append) as running:
+        async with running.client() as client, asyncio.timeout(3):
+            client.send(REFUSED[code])
+            assert code.encode() in await client.rest()
+        async with running.client() as client:
+            client.ask()
+            assert await client.answer() == (200, b"0")
+    assert told == [code]
+
+
+async def test_connections_beyond_the_bound_are_told_and_silent_ones_are_not(app: App) -> None:
+    told: list[str] = []
+    limits = ConnectionLimits(connections=1, head_seconds=0.5)
+    async with listening(app, limits, told.append) as running, running.client() as silent, asyncio.timeout(5):
+        await eventually(lambda: running.connections == 1)
+        for _ in range(3):
+            async with running.client() as other:
+                assert b"too_many_connections" in await other.rest()
+        assert await silent.rest() == b""
+    assert told == ["too_many_connections"] * 3
+
+
 async def test_a_body_in_the_smallest_chunks_is_read(running: Listening) -> None:
     async with running.client() as client:
         client.send(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")

@@ -105,8 +105,8 @@ def forms(text: str) -> list[Form]:
         beyond = beyond_ascii(text)
         if (simple := plain(text, beyond)) != text:
             found.append(Form(simple))
-        if (folded := _folded(text, beyond)).text != simple:
-            found.append(folded)
+        if (other := folded(text, beyond)).text != simple:
+            found.append(other)
     found += _decoded(text)
     return found
 
@@ -116,8 +116,13 @@ def visible(text: str) -> str:
     return text if text.isascii() else "".join(_seen(character) for character in text)
 
 
-def _folded(text: str, beyond: set[str]) -> Form:
-    """Single characters are replaced at once; only those that become none or several move what follows."""
+def folded(text: str, beyond: set[str] | None = None) -> Form:
+    """Without invisible characters, in NFKC, look-alikes of Latin letters in mixed words as these.
+
+    Single characters are replaced at once; only those that become none or several move what follows. `beyond` are
+    the text's characters beyond ASCII, when they are known.
+    """
+    beyond = beyond_ascii(text) if beyond is None else beyond
     mixed = (
         any(one > LAST_LATIN and not "\u2000" <= one <= "\u20ff" for one in beyond) and MIXED.search(text) is not None
     )

@@ -191,6 +191,9 @@ async def test_what_is_no_answer_refuses_or_is_counted(  # noqa: PLR0917 - colum
         assert answer.error["code"] == "guard_unavailable"
     name = f'llmops_guard_errors_total{{direction="{direction}",revision="r1",rule="webhook"}}'
     assert await guard.metric(name) == 1
+    seconds = 'llmops_guard_rule_seconds_{}{{revision="r1",rule="webhook"}}'
+    assert await guard.metric(seconds.format("count")) == 1
+    assert (await guard.metric(seconds.format("sum")) >= 0.5) is bool(service.wait)
     assert "Jane" not in caplog.text + repr([vars(record) for record in caplog.records])
 
 

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from llmops_sidecars.proxy.asgi import Receive, Scope, Send, send_json
+from llmops_sidecars.proxy.connection import ConnectionLimits
 from llmops_sidecars.proxy.server import listener
 from llmops_sidecars.proxy.tls import Tls, client_certificate
 from tests.support.asgi import eventually
@@ -44,8 +45,8 @@ async def _whoami(scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 @contextlib.asynccontextmanager
-async def served(tls: Tls) -> AsyncIterator[int]:
-    server = listener(_whoami, host="127.0.0.1", tls=tls.context)
+async def served(tls: Tls, limits: ConnectionLimits | None = None) -> AsyncIterator[int]:
+    server = listener(_whoami, host="127.0.0.1", tls=tls.context, limits=limits)
     task = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
     try:
@@ -235,3 +236,41 @@ async def test_authorities_that_are_none_are_refused(files: Files) -> None:
     tls = Tls(files.own.folder, files.clients.folder)
     tls.check()
     assert tls.problem == "ca.crt holds no certificate in PEM"
+
+
+async def handshake_begun(context: ssl.SSLContext) -> bytes:
+    """What a client says first."""
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0], ids=["nothing", "half a hello", "a hello and no more"])
+async def test_a_handshake_that_does_not_end_is_cut_and_clients_beside_it_are_served(
+    files: Files, share: float
+) -> None:
+    files.certificate()
+    tls = Tls(files.own.folder)
+    tls.check()
+    says = await handshake_begun(trusting(AUTHORITY))
+    async with served(tls, ConnectionLimits(head_seconds=0.5)) as port, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(says[: int(len(says) * share)])
+        async with connected(port, trusting(AUTHORITY)) as beside:
+            assert await beside.ask() == "https []"
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(65536):
+                    pass
+        writer.close()
+
+
+async def test_a_head_over_tls_has_as_long_as_any(files: Files) -> None:
+    files.certificate()
+    tls = Tls(files.own.folder)
+    tls.check()
+    limits = ConnectionLimits(head_seconds=0.5)
+    async with served(tls, limits) as port, connected(port, trusting(AUTHORITY)) as client, asyncio.timeout(5):
+        client.writer.write(b"GET / HTTP/1.1\r\n")
+        assert (await client.reader.read(65536)).startswith(b"HTTP/1.1 408 ")
