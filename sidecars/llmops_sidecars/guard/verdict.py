@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
@@ -86,6 +86,7 @@ def examine(text: str, rules: Rules) -> Findings:
         try:
             for form in looked_at[:1] if check.as_is else looked_at:
                 found.update(_found(check, form))
+            found.update(check.known[text] if check.locate else ())
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             errors.append(failed(check, error))
     return gathered(found, errors)
@@ -111,6 +112,24 @@ async def consult(size: Size, rules: Rules) -> Findings:
     questions = [(check, partial(check.weigh, size)) for check in rules.weighing if check.weigh]
     questions += [(check, partial(check.ask, text)) for check in rules.asking if check.ask for text in size.texts]
     return await _awaited(questions)
+
+
+async def locate(texts: Iterable[str], rules: Rules) -> Findings:
+    """Have the checks that take long look at texts, which are all that `examine` can be asked about afterwards.
+
+    Tells errors and times alone; raises RuleError.
+    """
+    shown = tuple(dict.fromkeys(texts))
+    return await _awaited((check, partial(_learned, check, shown)) for check in rules.locating)
+
+
+async def _learned(check: Check, texts: Sequence[str]) -> tuple[()]:
+    new = [text for text in texts if text not in check.known]
+    if check.on_error is OnError.OPEN:
+        check.known.update(dict.fromkeys(new, ()))  # what is known of them when this fails
+    if check.locate is not None and new:
+        check.known.update(zip(new, await check.locate(new), strict=True))
+    return ()
 
 
 async def _awaited(questions: Iterable[tuple[Check, Callable[[], Awaitable[Iterable[Finding]]]]]) -> Findings:
