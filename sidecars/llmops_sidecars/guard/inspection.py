@@ -39,10 +39,9 @@ class Inspection:
         if not self.input.locating:
             return
         try:
-            findings = await locate(await asyncio.to_thread(texts), self.input)
+            self._record.took(await locate(await asyncio.to_thread(texts), self.input))
         except RuleError as error:
             raise self._unable(error) from error
-        self._conclude(findings)
 
     def text(self, text: str) -> str:
         """One text of the request, as it may pass; raises ApiError when it must not."""

@@ -81,9 +81,7 @@ class Judging:
 
     async def locate(self, texts: Iterable[str]) -> None:
         """Have what takes long found in texts, before they are judged; raises RuleError."""
-        findings = await locate(texts, self.rules)
-        self.waited += findings.seconds
-        self.errors.update(findings.errors)
+        self.waited += await locate(texts, self.rules)
 
     async def consulted(self, texts: Iterable[str]) -> str | None:
         """Wait for the rules that want all texts of the answer: the one that blocks it, if any; raises RuleError."""

@@ -106,10 +106,10 @@ async def _tried(rules: Rules, line: int, text: str) -> Tried:
     """What a classifier says is of the text as it was given, so that what it found has its place there."""
     inside = Rules(tuple(check for check in rules.checks if check.inside))
     try:
-        located = await locate((text,), rules)
+        await locate((text,), rules)
         found = examine(text, rules)
         size = Size(1, (text,), (text,))
-        others = (located, measure(size, rules), await consult(size, inside))
+        others = (measure(size, rules), await consult(size, inside))
     except RuleError as error:
         return Tried(line, FAILED, (Place(error.rule, "", "", 0, 0),), text, "")
     said = (found, *others)

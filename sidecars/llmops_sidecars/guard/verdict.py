@@ -86,7 +86,10 @@ def examine(text: str, rules: Rules) -> Findings:
         try:
             for form in looked_at[:1] if check.as_is else looked_at:
                 found.update(_found(check, form))
-            found.update(check.known[text] if check.locate else ())
+            if check.locate and text:
+                known = check.known[text]
+                found.update(known or ())
+                errors += [check.rule] if known is None else []
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             errors.append(failed(check, error))
     return gathered(found, errors)
@@ -114,19 +117,19 @@ async def consult(size: Size, rules: Rules) -> Findings:
     return await _awaited(questions)
 
 
-async def locate(texts: Iterable[str], rules: Rules) -> Findings:
+async def locate(texts: Iterable[str], rules: Rules) -> tuple[tuple[str, float], ...]:
     """Have the checks that take long look at texts, which are all that `examine` can be asked about afterwards.
 
-    Tells errors and times alone; raises RuleError.
+    Tells times; `examine` tells what could not be looked at, text by text. Raises RuleError.
     """
     shown = tuple(dict.fromkeys(texts))
-    return await _awaited((check, partial(_learned, check, shown)) for check in rules.locating)
+    return (await _awaited((check, partial(_learned, check, shown)) for check in rules.locating)).seconds
 
 
 async def _learned(check: Check, texts: Sequence[str]) -> tuple[()]:
     new = [text for text in texts if text not in check.known]
     if check.on_error is OnError.OPEN:
-        check.known.update(dict.fromkeys(new, ()))  # what is known of them when this fails
+        check.known.update(dict.fromkeys(new))  # as it stays when this fails
     if check.locate is not None and new:
         check.known.update(zip(new, await check.locate(new), strict=True))
     return ()

@@ -129,6 +129,28 @@ async def test_auditors_read_no_names(tmp_path: Path, lines: Lines, action: Acti
     assert line["text"] == {"input": ["Who is [PERSON]?"], "output": ["Ask [PERSON]."]}
 
 
+async def test_auditors_read_no_text_in_which_names_could_not_be_looked_for(tmp_path: Path, lines: Lines) -> None:  # noqa: F811
+    cache = FakeCache(said("Ask Bob."))
+    guard = naming(tmp_path, cache, on_error=OnError.OPEN, audit=Audit(text=AuditText.MASKED))
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    assert (await guard.ask(question("Who is Alice?"))).status == 200
+    (line,) = lines.audit
+    assert line["text"] == {"input": [None], "output": [None]}
+
+
+async def test_messages_without_text_are_none_that_could_not_be_looked_at(tmp_path: Path, lines: Lines) -> None:  # noqa: F811
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    asked = question("Who is Alice?")
+    asked["messages"] += [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": ""},
+    ]
+    await naming(tmp_path, FakeCache(said("Hi.")), audit=Audit(text=AuditText.MASKED)).ask(asked)
+    (line,) = lines.audit
+    assert line["text"]["input"] == ["Who is [PERSON]?", "", ""]
+    assert line["errors"] == []
+
+
 async def test_a_policy_with_names_can_be_tried(tmp_path: Path) -> None:
     first, second = await tried(compiled(names_model(tmp_path)), ["Who is Alice?", "Who is it?"])
     assert (first.verdict, first.forwarded, first.places[0].kind) == ("Changed", "Who is [PERSON]?", "PersonName")
