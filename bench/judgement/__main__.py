@@ -6,12 +6,19 @@ import argparse
 import json
 import sys
 import time
+from datetime import UTC, date, datetime
 from typing import Any
 
-from bench.judgement import injection, pii, speed, tables
+from bench.judgement import harm, injection, language, leak, lists, pii, speed, tables, topics, unicode, urls
 from bench.report import RESULTS, Goal, write
 
 NAME = "judgement"
+RESULT = RESULTS / f"{NAME}.json"
+
+PARTS = {
+    part.__name__.rpartition(".")[2]: part
+    for part in (speed, pii, injection, harm, topics, language, unicode, urls, leak, lists)
+}
 
 
 def main() -> int:
@@ -20,11 +27,27 @@ def main() -> int:
     parser.add_argument(
         "--tables", action="store_true", help="write the tables of docs/judgement.md again, and that is all"
     )
-    if not parser.parse_args().tables:
-        figures = {part.__name__.rpartition(".")[2]: _timed(part) for part in (speed, pii, injection)}
+    parser.add_argument(
+        "part", nargs="*", help=f"measure these alone, keep what is known of others: {', '.join(PARTS)}"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.part) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if not options.tables:
+        chosen = {name: part for name, part in PARTS.items() if name in options.part or not options.part}
+        former = json.loads(RESULT.read_text(encoding="utf-8"))["figures"] if options.part else {}
+        figures = joined(former, {name: _timed(part) for name, part in chosen.items()}, datetime.now(UTC).date())
         write(NAME, figures, goals(figures))
-    tables.write(json.loads((RESULTS / f"{NAME}.json").read_text(encoding="utf-8")))
+    tables.write(json.loads(RESULT.read_text(encoding="utf-8")))
     return 0
+
+
+def joined(former: dict[str, Any], measured: dict[str, Any], today: date) -> dict[str, Any]:
+    """The figures of all parts, and under `measured` the date of each."""
+    dates = former.get("measured", {}) | dict.fromkeys(measured, today.isoformat())
+    every = former | measured
+    known = [name for name in PARTS if name in every]
+    return {name: every[name] for name in known} | {"measured": {name: dates[name] for name in known}}
 
 
 def _timed(part: Any) -> dict[str, Any]:

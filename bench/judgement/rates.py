@@ -10,8 +10,8 @@ Z = 1.959963985
 """Of the normal distribution, for 95 %."""
 
 
-def rate(hits: Iterable[bool]) -> dict[str, Any]:
-    """A share with its Wilson interval (Wilson 1927), and of how many."""
+def rate(hits: Iterable[float]) -> dict[str, Any]:
+    """A share with its Wilson interval (Wilson 1927), and of how many; each is a hit, none, or the share of several."""
     told = list(hits)
     count, positive = len(told), sum(told)
     if not count:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.judgement import rule_tables
+from bench.judgement.markdown import cells, share, table
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "judgement.md"
 BEGIN, END = "<!-- judgement: begin -->", "<!-- judgement: end -->"
 
@@ -16,7 +19,7 @@ def tables(document: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             (
-                f"Measured {document['measured'][:10]} with Python {document['machine']['python']}, kernel"
+                f"Measured {_dates(figures['measured'])} with Python {document['machine']['python']}, kernel"
                 f" {document['machine']['kernel']}, {document['machine']['cores']} cores."
             ),
             _goals(document["goals"]),
@@ -24,6 +27,8 @@ def tables(document: Mapping[str, Any]) -> str:
             *_injection(figures["injection"]),
             "### Personal data and secrets",
             *_pii(figures["pii"]),
+            "### The other rules",
+            *rule_tables.tables(figures),
             "### Time and memory",
             *_speed(figures["speed"]),
         ]
@@ -44,16 +49,16 @@ def write(document: Mapping[str, Any], path: Path = DOCUMENT) -> None:
     path.write_text(written(path.read_text(encoding="utf-8"), tables(document)), encoding="utf-8")
 
 
-def share(one: Mapping[str, Any]) -> str:
-    """A rate with its interval, in percent."""
-    if not one["of"]:
-        return "-"
-    return f"{100 * one['rate']:.1f} ({100 * one['low']:.1f} to {100 * one['high']:.1f})"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _dates(measured: Mapping[str, str]) -> str:
+    """When, and what of it, where that was not all at once."""
+    parts: dict[str, list[str]] = {}
+    for part, date in measured.items():
+        parts.setdefault(date, []).append(part)
+    return (
+        "; ".join(f"{date} ({', '.join(parts[date])})" for date in sorted(parts))
+        if len(parts) > 1
+        else next(iter(parts))
+    )
 
 
 def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
@@ -61,11 +66,11 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
         (goal["name"], f"{goal['value']:g} {goal['unit']}".strip(), goal["goal"], "yes" if goal["met"] else "**no**")
         for goal in goals
     ]
-    return _table(("goal", "measured", "wanted", "met"), rows)
+    return table(("goal", "measured", "wanted", "met"), rows)
 
 
 def _rates(title: str, rates: Mapping[str, Any], what: str) -> str:
-    return _table((title, what, "texts"), [(name, share(one), str(one["of"])) for name, one in rates.items()])
+    return table((title, what, "texts"), [(name, share(one), str(one["of"])) for name, one in rates.items()])
 
 
 def _injection(figures: Mapping[str, Any]) -> list[str]:
@@ -74,10 +79,10 @@ def _injection(figures: Mapping[str, Any]) -> list[str]:
         _rates("attacks, by form", recall["by form"], "found, %"),
         _both("kind of attack", recall, "kind"),
         _both("language", recall, "language", alarms["ordinary, by language"]),
-        _table(
+        table(
             ("characters", "attacks found, %", "texts", "false alarms, %", "texts"),
             [
-                (name, *_cells(recall["by length"].get(name)), *_cells(one))
+                (name, *cells(recall["by length"].get(name)), *cells(one))
                 for name, one in alarms["ordinary, by length"].items()
             ],
         ),
@@ -89,15 +94,11 @@ def _both(title: str, recall: Mapping[str, Any], by: str, alarms: Mapping[str, A
     """Raw and wrapped side by side, and false alarms where they are told apart that way."""
     raw, wrapped = recall[f"raw, by {by}"], recall[f"wrapped, by {by}"]
     head = [title, "raw found, %", "texts", "wrapped found, %", "texts"]
-    rows = [[name, *_cells(one), *_cells(wrapped.get(name))] for name, one in raw.items()]
+    rows = [[name, *cells(one), *cells(wrapped.get(name))] for name, one in raw.items()]
     if alarms is not None:
         head += ["false alarms, %", "texts"]
-        rows = [[*row, *_cells(alarms.get(row[0]))] for row in rows]
-    return _table(head, rows)
-
-
-def _cells(one: Mapping[str, Any] | None) -> tuple[str, str]:
-    return (share(one), str(one["of"])) if one else ("-", "0")
+        rows = [[*row, *cells(alarms.get(row[0]))] for row in rows]
+    return table(head, rows)
 
 
 def _pii(figures: Mapping[str, Any]) -> list[str]:
@@ -125,8 +126,8 @@ def _pii(figures: Mapping[str, Any]) -> list[str]:
     secrets = figures["secrets"]
     return [
         f"Beside the default analyzer of {versions}:",
-        _table(("entity", "pii found, %", "Presidio found, %", "places"), rows),
-        _table(("", "pii", "Presidio"), sums),
+        table(("entity", "pii found, %", "Presidio found, %", "places"), rows),
+        table(("", "pii", "Presidio"), sums),
         (
             f"`secrets`: found {share(secrets['recall'])} % of {secrets['recall']['of']} keys; on"
             f" {secrets['false alarms']['of']} harmless texts {share(secrets['false alarms'])} % false alarms."
@@ -148,6 +149,6 @@ def _speed(figures: Mapping[str, Any]) -> list[str]:
     ]
     memory = figures["injection, MiB of memory once loaded"]
     return [
-        _table(("milliseconds of processor time", "p50", "p99"), [*single, *rows]),
+        table(("milliseconds of processor time", "p50", "p99"), [*single, *rows]),
         f"The classifier takes {memory} MiB once it is loaded, at the first text that is judged.",
     ]

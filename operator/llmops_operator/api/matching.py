@@ -8,6 +8,7 @@ from typing import Annotated, Self
 import re2
 from pydantic import Field, model_validator
 
+from llmops_operator.api.brought import BroughtModel, Labels, Threshold
 from llmops_operator.api.common import AuthorsName, ConfigMapKey, Model, chosen
 from llmops_operator.api.rules import FieldRule, Unique, rules
 from llmops_sidecars.contract import IDENTIFYING, MOST_PHRASE_CHARACTERS, Country, PiiEntity
@@ -16,6 +17,8 @@ QUIET = re2.Options()
 QUIET.log_errors = False  # or the library writes to stderr by itself
 UNREADABLE = "must be a regular expression in RE2's syntax, which has no look-around and no back-references"
 UNMASKING = "unmask needs the action Mask: nothing else is put back"
+NO_MODEL = "PersonName needs a model that marks names of persons: name its ONNX file in model"
+NO_NAMES = "a model is for PersonName alone: name PersonName in entities, or leave the model out"
 ONE_LIST = "give exactly one of inline, configMapRef"
 
 
@@ -38,24 +41,52 @@ class PiiAction(StrEnum):
     BLOCK = "Block"
 
 
+class NamesModel(BroughtModel):
+    """A model that marks tokens of names, in ONNX's form; `tokenizer.json` and `config.json` stand beside it.
+
+    Another place needs new pods.
+    """
+
+    labels: Labels = Field(
+        default_factory=list,
+        description="The model's names of persons, with or without B- and I-; the usual ones when left out.",
+    )
+    threshold: Threshold = Field(
+        default="0.5", description="The probability from which a word is a name; lower finds more, and errs more."
+    )
+
+
 class Pii(Model):
     """Personal data."""
 
-    model_config = rules(("!self.unmask || self.action == 'Mask'", UNMASKING))
+    model_config = rules(
+        ("!self.unmask || self.action == 'Mask'", UNMASKING),
+        ("!('PersonName' in self.entities) || has(self.model)", NO_MODEL),
+        ("'PersonName' in self.entities || !has(self.model)", NO_NAMES),
+    )
 
     entities: Annotated[list[PiiEntity], Field(min_length=1, max_length=16), Unique()] = Field(
-        default_factory=lambda: list[PiiEntity](IDENTIFYING), description="Which kinds; all but Age when left out."
+        default_factory=lambda: list[PiiEntity](IDENTIFYING),
+        description="Which kinds; all but Age and PersonName when left out.",
     )
     countries: Annotated[list[Country], Field(max_length=64), Unique()] = Field(
         default_factory=list, description="Whose national ids and telephone numbers count; all when left out."
     )
     action: PiiAction = Field(default=PiiAction.MASK, description="What a finding does.")
     unmask: bool = Field(default=False, description="What is masked in a prompt comes back in its answer.")
+    model: NamesModel | None = Field(default=None, description="A model of your own that finds names of persons.")
 
     @model_validator(mode="after")
     def _masks_what_comes_back(self) -> Self:
         if self.unmask and self.action is not PiiAction.MASK:
             raise ValueError(UNMASKING)
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_model_for_names(self) -> Self:
+        named = PiiEntity.PERSON_NAME in self.entities
+        if named != (self.model is not None):
+            raise ValueError(NO_MODEL if named else NO_NAMES)
         return self
 
 

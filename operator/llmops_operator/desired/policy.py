@@ -15,7 +15,7 @@ from llmops_operator.api import GuardPolicySpec
 from llmops_operator.api.guardpolicy import PolicyRule
 from llmops_operator.api.matching import Phrases, Pii
 from llmops_operator.api.units import to_seconds
-from llmops_operator.desired import injection, judging, paths, revision
+from llmops_operator.desired import brought, judging, paths, revision
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import ListKey, Policy
 from llmops_sidecars import contract
@@ -59,7 +59,7 @@ def volumes(policy: Policy | None) -> list[Document]:
     """The key for hashes, what webhooks are asked with, and models that the policy brings along."""
     if policy is None:
         return []
-    return [*_hash_key(policy.spec), *judging.volumes(policy.spec), *injection.volumes(policy.spec)]
+    return [*_hash_key(policy.spec), *judging.volumes(policy.spec), *brought.volumes(policy.spec)]
 
 
 def mounts(policy: Policy | None) -> list[Document]:
@@ -68,12 +68,12 @@ def mounts(policy: Policy | None) -> list[Document]:
         return []
     key = {"name": HASH_KEY, "mountPath": paths.HASH_KEY_DIRECTORY, "readOnly": True}
     own = [key] if policy.spec.hash_key_secret_ref else []
-    return [*own, *judging.mounts(policy.spec), *injection.mounts(policy.spec)]
+    return [*own, *judging.mounts(policy.spec), *brought.mounts(policy.spec)]
 
 
 def memory(policy: Policy | None) -> int:
     """MiB that the guard needs for the policy beside its own."""
-    return injection.memory(policy.spec) if policy else 0
+    return brought.memory(policy.spec) if policy else 0
 
 
 def _hash_key(spec: GuardPolicySpec) -> list[Document]:
@@ -93,7 +93,7 @@ def _rule(rule: PolicyRule, policy: Policy) -> contract.Rule:
     if (judging_rule := judging.translated(rule)) is not None:
         return judging_rule
     if rule.injection is not None:
-        return injection.rule(rule.injection)
+        return brought.injection(rule.injection)
     if rule.pii is not None:
         return _pii(rule.pii)
     if rule.secrets is not None:
@@ -107,7 +107,11 @@ def _rule(rule: PolicyRule, policy: Policy) -> contract.Rule:
 
 def _pii(rule: Pii) -> contract.PiiRule:
     return contract.PiiRule(
-        tuple(rule.entities), contract.Action(rule.action), unmask=rule.unmask, countries=tuple(rule.countries)
+        tuple(rule.entities),
+        contract.Action(rule.action),
+        unmask=rule.unmask,
+        countries=tuple(rule.countries),
+        model=brought.names(rule.model),
     )
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.api.access import Access
 from llmops_operator.api.llmdeployment import Cache
-from llmops_operator.desired import access, injection, judging
+from llmops_operator.desired import access, brought, judging
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy
 
@@ -51,7 +51,7 @@ def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
     mounted = access.pod_part(spec.access or Access())
     hash_key = content(policy.spec.hash_key_secret_ref) if policy else None
     files = judging.references(policy.spec) if policy else ()
-    models = injection.pod_part(policy.spec) if policy else []
+    models = brought.pod_part(policy.spec) if policy else []
     return digest(
         {
             "source": content(spec.model.source),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from llmops_sidecars.contract.rule import Action, RuleModel
 
@@ -23,10 +24,11 @@ class PiiEntity(StrEnum):
     DATE_OF_BIRTH = "DateOfBirth"
     POSTAL_ADDRESS = "PostalAddress"
     AGE = "Age"
+    PERSON_NAME = "PersonName"
 
 
-IDENTIFYING = tuple(entity for entity in PiiEntity if entity is not PiiEntity.AGE)
-"""What is looked for when a rule names no kinds: an age alone points to nobody."""
+IDENTIFYING = tuple(entity for entity in PiiEntity if entity not in {PiiEntity.AGE, PiiEntity.PERSON_NAME})
+"""What is looked for when a rule names no kinds: an age alone points to nobody, and names need a model."""
 
 
 class Country(StrEnum):
@@ -40,17 +42,30 @@ class Country(StrEnum):
     US, ZA = "US", "ZA"
 
 
+class NamesModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model that marks names of persons: an ONNX file with `tokenizer.json` and `config.json` beside it.
+
+    `labels`: those of the model that mean a person, with or without what says where in a name a token stands (`B-`);
+    the usual ones when there are none. `threshold`: the probability, from 0 to 1, from which a token is one of a name.
+    """
+
+    path: str
+    labels: tuple[str, ...] = ()
+    threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+
+
 class PiiRule(RuleModel, frozen=True, omit_defaults=True, tag="pii"):
     """Personal data of the given kinds.
 
     `unmask`: what is masked in a prompt comes back in its answer. `countries`: whose national ids and telephone numbers
-    count; all that are known when there are none.
+    count; all that are known when there are none. `model`: what finds names of persons.
     """
 
     entities: tuple[PiiEntity, ...] = IDENTIFYING
     action: Action = Action.MASK
     unmask: bool = False
     countries: tuple[Country, ...] = ()
+    model: NamesModel | None = None
 
 
 class SecretsRule(RuleModel, frozen=True, tag="secrets"):

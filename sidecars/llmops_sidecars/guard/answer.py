@@ -82,9 +82,14 @@ class GuardedAnswer:
 
         Where a rule has to be waited for, nothing has left yet: it sees all texts of all choices, or no choice leaves.
         """
+        judging = self.judging
+        if judging.rules.locating:
+            await judging.locate(text for choice in self._open for text in choice.texts)
         leaving = [leaving for choice in self._open for leaving in choice.end()]
+        if judging.rules.locating and judging.keeps:
+            await judging.locate(self.kept)  # auditors read what is left after masks, and only that
         shown = [text for choice in self._open for text in choice.shown]
-        blocked_by = await self.judging.consulted(shown) if shown else None
+        blocked_by = await judging.consulted(shown) if shown else None
         return leaving if blocked_by is None else [choice.withdrawn(blocked_by) for choice in self._open]
 
 

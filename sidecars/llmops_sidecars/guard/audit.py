@@ -89,6 +89,8 @@ def _masked(text: str, rules: Rules) -> str | None:
         findings = examine(text, rules)
     except RuleError:
         return None
+    if findings.errors:
+        return None
     found = [one._replace(action=Action.MASK) for one in (*findings.places, *findings.reported)]
     everything = mask(text, gathered(found).places)
     return everything if len(everything) <= MOST_CHARACTERS else f"{everything[: MOST_CHARACTERS - 1]}\u2026"

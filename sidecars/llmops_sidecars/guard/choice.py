@@ -57,6 +57,12 @@ class GuardedChoice:
         dues = (text.due for text in texts if text is not None)
         return min((due for due in dues if due is not None), default=None)
 
+    @property
+    def texts(self) -> list[str]:
+        """All that is to be judged at the end, where somebody has to be waited for."""
+        parts = (self._content, self._refusal, *(part for call in self._calls.values() for part in call.parts))
+        return [text for part in parts if part is not None for text in part.texts if text]
+
     def push(self, choice: ChunkChoice, now: float) -> list[ChunkChoice]:
         """Take what the engine says next; raises ApiError, and RuleError when a rule cannot run."""
         if self.blocked_by is not None:
@@ -113,25 +119,29 @@ class GuardedChoice:
         return logprobs if self._judging.logprobs and isinstance(logprobs, Logprobs) else _NO_LOGPROBS
 
     def _add_call(self, given: ToolCallDelta, now: float) -> list[ChunkChoice]:
-        """A call's name is held until it is whole: its arguments begin, or another call, or the choice ends."""
+        """A call's name is held until it is whole: its arguments begin, or another call, or the choice ends.
+
+        Where somebody has to be waited for, it is judged with all else at the end.
+        """
+        waits = self._judging.rules.waits
         leaving: list[ChunkChoice] = []
         call = self._calls.get(given.index)
         if call is None:
             if len(self._calls) >= MOST_CALLS:
                 raise engine_failed("The model's answer has too many tool calls.")
-            for former in self._calls.values():
+            for former in () if waits else self._calls.values():
                 leaving += self._end_call(former)
             call = self._calls[given.index] = _GuardedCall(len(self._calls), self._judging)
         function = given.function or _NO_FUNCTION
-        if function.name and not call.name.told:
+        if function.name and not call.name.told and call.arguments is None:
             call.name.push(function.name, now)
         if not function.arguments:
             return leaving
-        if call.ended:
+        if call.number + 1 < len(self._calls):
             raise engine_failed("The model goes on with a tool call after it has begun another one.")
         if call.arguments is None:
             call.arguments = GuardedText(self._judging, self._judging.rules.beside_content, json_text)
-        leaving += self._head(call)
+        leaving += () if waits else self._head(call)
         return leaving + self._of_arguments(call, call.arguments.push(function.arguments, now))
 
     def _head(self, call: _GuardedCall) -> list[ChunkChoice]:
@@ -213,6 +223,11 @@ class _GuardedCall:
         self.number, self.name = number, GuardedName(judging)
         self.arguments: GuardedText | None = None
         self.ended = False
+
+    @property
+    def parts(self) -> tuple[GuardedName, GuardedText | None]:
+        """Its texts."""
+        return self.name, self.arguments
 
 
 _NO_LOGPROBS = Logprobs()

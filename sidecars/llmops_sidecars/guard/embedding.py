@@ -55,6 +55,7 @@ class EmbeddingWork:
             raise model_not_found(contract.model)
         served = admitted(incoming, request.user)
         inspection = Inspection(served.policy, Context(), record)
+        await inspection.locate(lambda: _texts(request))
         check = partial(self._checked, request, inspection, record)
         body = await in_thread(check) if len(incoming.body) >= THREAD_BYTES else check()
         await inspection.asked()
@@ -66,7 +67,7 @@ class EmbeddingWork:
 
     def _checked(self, request: EmbeddingsRequest, inspection: Inspection, record: Record) -> bytes:
         """The request as it is forwarded: every text checked, without its user."""
-        started, texts = self._clock(), [one for one in request.inputs if isinstance(one, str)]
+        started, texts = self._clock(), _texts(request)
         try:
             inspection.size(ChatRequest(request.model, tuple(Message("user", text) for text in texts)))
             passed = tuple(map(inspection.text, texts))
@@ -92,6 +93,10 @@ def _decoded(body: bytes) -> EmbeddingsRequest:
     if any(not isinstance(one, str) for one in request.inputs):
         raise unsupported("input", "input: token ids, which no policy can read; send text")
     return request
+
+
+def _texts(request: EmbeddingsRequest) -> list[str]:
+    return [one for one in request.inputs if isinstance(one, str)]
 
 
 async def _read(response: DownstreamResponse, inputs: int) -> PassedEmbeddings:

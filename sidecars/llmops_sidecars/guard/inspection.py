@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from llmops_sidecars.contract import Template
@@ -10,7 +12,7 @@ from llmops_sidecars.guard.policy import CompiledPolicy
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Context, Size
 from llmops_sidecars.guard.vault import Vault
-from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, consult, decide, judge, measure
+from llmops_sidecars.guard.verdict import Findings, RuleError, Verdict, consult, decide, judge, locate, measure
 from llmops_sidecars.openai.chat import ChatRequest, message_text
 from llmops_sidecars.openai.errors import content_blocked, guard_unavailable
 
@@ -31,6 +33,15 @@ class Inspection:
         self.vault = Vault()
         self._texts: list[str] = []
         self._messages = 0
+
+    async def locate(self, texts: Callable[[], Iterable[str]]) -> None:
+        """What takes long to be found in the texts, before each of them is judged; raises ApiError."""
+        if not self.input.locating:
+            return
+        try:
+            self._record.took(await locate(await asyncio.to_thread(texts), self.input))
+        except RuleError as error:
+            raise self._unable(error) from error
 
     def text(self, text: str) -> str:
         """One text of the request, as it may pass; raises ApiError when it must not."""

@@ -85,7 +85,7 @@ class Rules:
 
     def bound(self, context: Context) -> Rules:
         """The rules for one request."""
-        if not any(check.bind or check.bind_tail or check.bind_weigh or check.bind_ask for check in self.checks):
+        if not any(_is_bound(check) for check in self.checks):
             return self
         return Rules(tuple(_bound(check, context) for check in self.checks))
 
@@ -105,9 +105,14 @@ class Rules:
         return tuple(check for check in self.checks if check.weigh or check.bind_weigh)
 
     @cached_property
+    def locating(self) -> tuple[Check, ...]:
+        """Those that take long to say where something is."""
+        return tuple(check for check in self.checks if check.locate is not None)
+
+    @cached_property
     def waits(self) -> bool:
         """Whether any of them has to be waited for."""
-        return bool(self.asking or self.weighing)
+        return bool(self.asking or self.weighing or self.locating)
 
     @cached_property
     def tails(self) -> tuple[Tail, ...]:
@@ -197,6 +202,10 @@ def _key(policy: Policy) -> bytes | None:
     return key
 
 
+def _is_bound(check: Check) -> bool:
+    return bool(check.bind or check.bind_tail or check.bind_weigh or check.bind_ask or check.locate)
+
+
 def _bound(check: Check, context: Context) -> Check:
     return replace(
         check,
@@ -204,4 +213,5 @@ def _bound(check: Check, context: Context) -> Check:
         tail=check.bind_tail(context) if check.bind_tail else check.tail,
         weigh=check.bind_weigh(context) if check.bind_weigh else check.weigh,
         ask=check.bind_ask(context) if check.bind_ask else check.ask,
+        known={},
     )

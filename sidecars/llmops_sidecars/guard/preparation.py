@@ -12,7 +12,7 @@ import msgspec
 from llmops_sidecars.guard.access.caller import ANONYMOUS
 from llmops_sidecars.guard.audit import trail_of
 from llmops_sidecars.guard.consent import agreed, require
-from llmops_sidecars.guard.coverage import checked
+from llmops_sidecars.guard.coverage import checked, texts
 from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming
@@ -70,29 +70,32 @@ class Preparation:
         record, large = incoming.record, _is_large(incoming.body, call.requests[0])
         bodies = []
         for request in call.requests:
-            check = partial(self._checked, request, served, record)
-            body, inspection = await in_thread(check) if large else check()
+            opened = partial(self._opened, request, served, record)
+            rendered, inspection = await in_thread(opened) if large else opened()
+            await inspection.locate(partial(texts, rendered))
+            check = partial(self._checked, rendered, inspection, record)
+            bodies.append((await in_thread(check) if large else check(), inspection))
             await inspection.asked()
-            bodies.append((body, inspection))
         return [
             Forwarded(name, internal_headers(incoming.scope, served, record, name), body, inspection)
             for number, (body, inspection) in enumerate(bodies)
             for name in (f"{record.generation}.{number}" if number else record.generation,)
         ]
 
-    def _checked(self, request: ChatRequest, served: Served, record: Record) -> tuple[bytes, Inspection]:
+    def _opened(self, request: ChatRequest, served: Served, record: Record) -> tuple[ChatRequest, Inspection]:
         started = self._clock()
         request, template = templated(request, served)
         record.prompt = f"{template.id}@{template.version}" if template else ""
-        rendered = self._clock()
-        record.render_seconds += rendered - started
-        inspection = Inspection(served.policy, context_of(request, template), record)
-        request = _internal(request)
+        record.render_seconds += self._clock() - started
+        return _internal(request), Inspection(served.policy, context_of(request, template), record)
+
+    def _checked(self, request: ChatRequest, inspection: Inspection, record: Record) -> bytes:
+        started = self._clock()
         try:
             inspection.size(request)
-            return msgspec.json.encode(checked(request, inspection.text)), inspection
+            return msgspec.json.encode(checked(request, inspection.text))
         finally:
-            seconds = self._clock() - rendered
+            seconds = self._clock() - started
             record.check_seconds += seconds
             self._metrics.check.labels(record.revision).observe(seconds)
             if record.audit is not None:

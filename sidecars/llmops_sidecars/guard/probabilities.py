@@ -46,6 +46,11 @@ class Probabilities:
         dues = [rank.window.due for rank in self._ranks if rank.window.due is not None]
         return min(dues, default=None)
 
+    @property
+    def texts(self) -> list[str]:
+        """What each rank says that has not left."""
+        return [rank.window.text for rank in self._ranks]
+
     def push(self, items: Iterable[TokenLogprob], place: int, now: float) -> None:
         """Take the items of a text that now reaches to `place`; raises RuleError when a rule cannot run."""
         for item in items:

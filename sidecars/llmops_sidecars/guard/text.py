@@ -15,7 +15,7 @@ from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.probabilities import Probabilities, altered, size
 from llmops_sidecars.guard.rules.finding import Size
 from llmops_sidecars.guard.vault import Restorer, Vault
-from llmops_sidecars.guard.verdict import consult, decide
+from llmops_sidecars.guard.verdict import consult, decide, locate
 from llmops_sidecars.guard.window import Release, WholeText, Window
 from llmops_sidecars.openai.answers import TokenLogprob
 from llmops_sidecars.openai.errors import engine_failed
@@ -82,6 +82,10 @@ class Judging:
         if release.errors:
             self.errors.update(release.errors)
 
+    async def locate(self, texts: Iterable[str]) -> None:
+        """Have what takes long found in texts, before they are judged; raises RuleError."""
+        self.waited += await locate(texts, self.rules)
+
     async def consulted(self, texts: Iterable[str]) -> str | None:
         """Wait for the rules that want all texts of the answer: the one that blocks it, if any; raises RuleError."""
         findings = await consult(Size(0, tuple(dict.fromkeys(texts))), self.rules)
@@ -114,6 +118,11 @@ class GuardedText:
     def holds(self) -> bool:
         """Whether something has come that has not left."""
         return self._window.holds or (self._restorer is not None and self._restorer.holds)
+
+    @property
+    def texts(self) -> list[str]:
+        """What has come and is to be judged: the text, and what its tokens say."""
+        return [self._window.text, *(self._probabilities.texts if self._probabilities is not None else ())]
 
     def push(self, text: str, now: float, logprobs: Sequence[TokenLogprob] = ()) -> Leaving:
         """Take more; raises ApiError when it is too much, RuleError when a rule cannot run."""
@@ -167,6 +176,11 @@ class GuardedName:
         self._judging, self._rules = judging, judging.rules.beside_content
         self._whole = WholeText(self._rules)
         self.told = False
+
+    @property
+    def texts(self) -> list[str]:
+        """What has come."""
+        return [self._whole.text]
 
     def push(self, name: str, now: float) -> None:
         """Take more; raises ApiError when it is too much."""

@@ -17,7 +17,7 @@ from llmops_sidecars.contract import Action, ContractError, decode
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Context, Finding, Size
 from llmops_sidecars.guard.vault import Vault
-from llmops_sidecars.guard.verdict import Findings, RuleError, consult, decide, examine, measure
+from llmops_sidecars.guard.verdict import Findings, RuleError, consult, decide, examine, locate, measure
 
 PASSED, REPORTED, CHANGED, BLOCKED, FAILED = "Passed", "Reported", "Changed", "Blocked", "Failed"
 
@@ -106,6 +106,7 @@ async def _tried(rules: Rules, line: int, text: str) -> Tried:
     """What a classifier says is of the text as it was given, so that what it found has its place there."""
     inside = Rules(tuple(check for check in rules.checks if check.inside))
     try:
+        await locate((text,), rules)
         found = examine(text, rules)
         size = Size(1, (text,), (text,))
         others = (measure(size, rules), await consult(size, inside))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, takewhile
@@ -93,6 +93,10 @@ def examine(text: str, rules: Rules) -> Findings:
         try:
             for form in looked_at[:1] if check.as_is else looked_at:
                 found.extend(_found(check, form))
+            if check.locate and text:
+                known = check.known[text]
+                found.extend(known or ())
+                errors += [check.rule] if known is None else []
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             failed(check, error, found, errors)
     return gathered(found, errors)
@@ -118,6 +122,24 @@ async def consult(size: Size, rules: Rules) -> Findings:
     questions = [(check, partial(check.weigh, size)) for check in rules.weighing if check.weigh]
     questions += [(check, partial(check.ask, text)) for check in rules.asking if check.ask for text in size.texts]
     return await _awaited(questions)
+
+
+async def locate(texts: Iterable[str], rules: Rules) -> tuple[tuple[str, float], ...]:
+    """Have the checks that take long look at texts, which are all that `examine` can be asked about afterwards.
+
+    Tells times; `examine` tells what could not be looked at, text by text. Raises RuleError.
+    """
+    shown = tuple(dict.fromkeys(texts))
+    return (await _awaited((check, partial(_learned, check, shown)) for check in rules.locating)).seconds
+
+
+async def _learned(check: Check, texts: Sequence[str]) -> tuple[()]:
+    new = [text for text in texts if text not in check.known]
+    if check.on_error is OnError.OPEN:
+        check.known.update(dict.fromkeys(new))  # as it stays when this fails
+    if check.locate is not None and new:
+        check.known.update(zip(new, await check.locate(new), strict=True))
+    return ()
 
 
 async def _awaited(questions: Iterable[tuple[Check, Callable[[], Awaitable[Iterable[Finding]]]]]) -> Findings:

@@ -93,6 +93,11 @@ class Window:
         """Whether something has come that has not left."""
         return bool(self._held)
 
+    @property
+    def text(self) -> str:
+        """What has come and has not left."""
+        return self._held
+
     def push(self, text: str, now: float) -> Release:
         """Take more text, or none, to let time do its work; raises RuleError, which is the window's end."""
         if self._blocked_by is not None:
@@ -196,6 +201,11 @@ class WholeText:
     def holds(self) -> bool:
         """Whether something has come that has not left."""
         return bool(self._pieces)
+
+    @property
+    def text(self) -> str:
+        """What has come."""
+        return "".join(self._pieces)
 
     def push(self, text: str, _now: float) -> Release:
         """Take more text."""

@@ -77,6 +77,10 @@ def classifier(**change: Any) -> Document:
     return rule(injection={"model": change})
 
 
+def names_by(**change: Any) -> Document:
+    return rule(pii={"entities": ["PersonName"], "model": change})
+
+
 def variable(**change: Any) -> Document:
     return {"messages": [{"role": "user", "content": "hi"}], "variables": [{"name": "a", **change}]}
 
@@ -309,6 +313,11 @@ BAD: list[tuple[str, str, Document, str]] = [
     ("a classifier that climbs", "GuardPolicy", classifier(**FROM_VOLUME, file="../model.onnx"), "must not climb"),
     ("a classifier with a label twice", "GuardPolicy", classifier(**FROM_VOLUME, labels=["A", "A"]), "labels"),
     ("a classifier without room", "GuardPolicy", classifier(**FROM_VOLUME, memory="1Mi"), "between 64Mi and 64Gi"),
+    ("names without a model", "GuardPolicy", rule(pii={"entities": ["PersonName"]}), "needs a model that marks names"),
+    ("a model without names", "GuardPolicy", rule(pii={"model": FROM_VOLUME}), "a model is for PersonName alone"),
+    ("names from nowhere", "GuardPolicy", names_by(), "exactly one of volume, image"),
+    ("no word a name", "GuardPolicy", names_by(**FROM_VOLUME, threshold="1"), "between 0 and 1, neither"),
+    ("names with a label twice", "GuardPolicy", names_by(**FROM_VOLUME, labels=["PER", "PER"]), "labels"),
     ("phrases without a list", "GuardPolicy", rule(phrases={}), "exactly one of inline, configMapRef"),
     (
         "phrases with two lists",

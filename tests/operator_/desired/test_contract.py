@@ -186,6 +186,19 @@ def test_injection_is_resolved_with_the_model_that_the_policy_brings_along() -> 
     assert re.fullmatch(r"/guard-models/injection-[0-9a-f]{8}/onnx/model\.onnx", brought.model.path)
 
 
+def test_names_are_looked_for_by_the_model_that_the_policy_brings_along() -> None:
+    model = {"image": {"reference": "ner:1"}, "labels": ["PRS"], "threshold": "0.7"}
+    rules = [{"pii": {}}, {"pii": {"entities": ["Email", "PersonName"], "unmask": True, "model": model}}]
+    (configuration,) = builder.build(facts(policy={"input": rules})).configurations
+    without, names = configuration.policy.input
+    assert without == contract.PiiRule()
+    assert isinstance(names, contract.PiiRule)
+    assert names.model is not None
+    assert names.entities == (contract.PiiEntity.EMAIL, contract.PiiEntity.PERSON_NAME)
+    assert (names.model.labels, names.model.threshold) == (("PRS",), 0.7)
+    assert re.fullmatch(r"/guard-models/names-[0-9a-f]{8}/model\.onnx", names.model.path)
+
+
 def test_a_list_stands_once_beside_the_contract() -> None:
     told = facts(policy=FULL_POLICY, lists={("lists", "words"): "zebra\n"})
     data = sidecar_configuration(told)["data"]

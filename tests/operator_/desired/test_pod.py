@@ -10,7 +10,7 @@ from llmops_operator import names
 from llmops_operator.desired import contract, pod
 from llmops_operator.desired.volumes import shared_memory
 from llmops_operator.settings import Images, Settings
-from llmops_sidecars.contract import InjectionRule
+from llmops_sidecars.contract import InjectionRule, NamesModel, PiiRule
 from tests.operator_.desired.facts import ALL, BENCHMARK, CPU, EXTERNAL, FALLBACK, GPU, HUB, IMAGE, VLLM, facts
 
 Document = dict[str, Any]
@@ -186,6 +186,25 @@ def test_a_policys_classifier_is_mounted_read_only_into_the_guard_alone(
     assert isinstance(rule, InjectionRule)
     assert rule.model is not None
     assert rule.model.path == f"{path}/model.onnx"
+
+
+def test_a_model_for_names_is_mounted_once_for_both_directions() -> None:
+    model = {"volume": {"claimName": "c", "path": "ner"}, "file": "onnx/int8.onnx", "memory": "512Mi"}
+    rules = [
+        {"pii": {"entities": ["PersonName"], "model": {**model, "memory": amount}}} for amount in ("256Mi", "512Mi")
+    ]
+    told = facts(CPU, policy={"input": [rules[0]], "output": [rules[1]]})
+    spec = pod.template(told)["spec"]
+    (found,) = [one for one in spec["volumes"] if one["name"].startswith("names-")]
+    assert found == {"name": found["name"], "persistentVolumeClaim": {"claimName": "c", "readOnly": True}}
+    guard = spec["initContainers"][-1]
+    mount = {"mountPath": f"/guard-models/{found['name']}", "readOnly": True, "subPath": "ner"}
+    assert [one for one in guard["volumeMounts"] if one["name"] == found["name"]] == [{"name": found["name"], **mount}]
+    assert guard["resources"]["limits"] == {"memory": "1536Mi"}
+    policy = contract.build(told).configurations[0].policy
+    for rule in (*policy.input, *policy.output):
+        assert isinstance(rule, PiiRule)
+        assert rule.model == NamesModel(f"/guard-models/{found['name']}/onnx/int8.onnx")
 
 
 def test_each_classifier_is_mounted_once_and_has_its_memory() -> None:

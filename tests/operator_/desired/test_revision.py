@@ -97,6 +97,19 @@ def test_classifiers_that_policies_bring_along_need_other_pods() -> None:
     assert engine_digest(spec(GPU), Policy("p", labelled)) == engine_digest(spec(GPU), policies[1])
 
 
+def test_models_for_names_need_other_pods_once_for_both_directions() -> None:
+    models: list[dict[str, Any]] = [{"volume": {"claimName": "a"}}, {"volume": {"claimName": "b"}}]
+    first, second = ({"pii": {"entities": ["PersonName"], "model": model}} for model in models)
+
+    def engine(**policy: Any) -> str:
+        return engine_digest(spec(GPU), Policy("p", GuardPolicySpec.model_validate(policy)))
+
+    assert engine(input=[first]) == engine(output=[first]) == engine(input=[first], output=[first])
+    assert len({engine(), engine(input=[first]), engine(input=[second]), engine(input=[first, second])}) == 4
+    labelled = {"pii": {"entities": ["PersonName"], "model": {**models[0], "labels": ["PER"], "threshold": "0.9"}}}
+    assert engine(input=[labelled]) == engine(input=[first])
+
+
 def test_the_version_of_a_policy_covers_its_lists_and_is_its_own_without_any() -> None:
     read = GuardPolicySpec.model_validate(POLICY)
     assert policy_version(Policy("p", read)) == version(read)

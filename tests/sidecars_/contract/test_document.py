@@ -20,6 +20,7 @@ from llmops_sidecars.contract import (
     Jwt,
     Limits,
     Message,
+    NamesModel,
     OnError,
     OpenAIEngine,
     Parameters,
@@ -63,6 +64,7 @@ POLICY = Policy(
     input=(
         PiiRule((PiiEntity.EMAIL, PiiEntity.IBAN), Action.HASH),
         PiiRule((PiiEntity.PHONE,), unmask=True, countries=(Country.DE, Country.AT)),
+        PiiRule((PiiEntity.PERSON_NAME,), model=NamesModel("/models/ner.onnx", ("PRS",), 0.7)),
         SecretsRule(),
         InjectionRule(threshold=0.7, model=InjectionModel("/models/model.onnx", ("JAILBREAK",)), action=Action.REPORT),
         PhrasesRule("animals", ("zebra",), whole_words=False),

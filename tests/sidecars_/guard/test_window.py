@@ -12,7 +12,6 @@ from llmops_sidecars.contract import (
     Pattern,
     PatternsRule,
     PhrasesRule,
-    PiiEntity,
     PiiRule,
     Policy,
     Rule,
@@ -23,6 +22,7 @@ from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.verdict import RuleError, judge
 from llmops_sidecars.guard.window import LEAST_TAIL, MOST_HELD, Release, WholeText, Window
+from tests.sidecars_.guard.rules.kit import PATTERNED
 from tests.sidecars_.guard.streams import HELD, HURRIED, RATES, releases, splits, text_of
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA\n" * 40 + "-----END RSA PRIVATE KEY-----"
@@ -83,7 +83,7 @@ BESIDE = {
 """What counts beside a word only: the word may leave, what follows it not."""
 
 PHRASES = ("blue sky project", "天空 计划", "北京大学", "قطة سوداء", "left-pad")
-ALL = tuple(PiiEntity)
+ALL = PATTERNED
 ALL_MASK = (
     PiiRule(ALL),
     SecretsRule(Action.MASK),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -69,6 +69,8 @@ Tail = Callable[[str], int]
 Measure = Callable[[Size], Iterable[Finding]]
 Ask = Callable[[str], Awaitable[Iterable[Finding]]]
 Weigh = Callable[[Size], Awaitable[Iterable[Finding]]]
+Locate = Callable[[Sequence[str]], Awaitable[Sequence[Iterable[Finding]]]]
+"""Texts in, the findings of each of them out."""
 
 
 def nothing(_text: str) -> Iterable[Finding]:
@@ -81,13 +83,15 @@ class Check:
     """A rule made for use; what it does not need stays as it is.
 
     `bind`, `bind_tail`, `bind_weigh` and `bind_ask` replace `find`, `tail`, `weigh` and `ask` for each request. `weigh`
-    is a `measure` that takes long, of texts as they are forwarded; it and `ask` may take `seconds`. `inside`: what
-    `ask` asks is in this process, so that it can be tried without a request. `whole`: `find` makes sense of a
+    is a `measure` that takes long, of texts as they are forwarded. `locate` is a `find` that takes long: it is awaited
+    with all texts of a request or an answer before they are judged, and what it finds is `known` then, text by text,
+    None where it failed and may; each request has its own. `weigh`, `locate` and `ask` may take `seconds`. `inside`:
+    what `ask` asks is in this process, so that it can be tried without a request. `whole`: `find` makes sense of a
     whole answer only. `as_is`: `find` looks at the text itself, in none of its other forms. `content`: it looks at the
     content of an answer, not at refusals and tool calls. `only`: the direction that it is for, if it is one alone.
-    `context`: how many characters before new text `find` wants to see on a stream, and may have held of a tail.
-    `tail`: what more than a word, a number or an account `find` may find only when it has come whole; of `longest`
-    characters also where the policy holds fewer.
+    `context`: how many characters before new text `find` wants to see on a stream, and may have held of a tail. `tail`:
+    what more than a word, a number or an account `find` may find only when it has come whole; of `longest` characters
+    also where the policy holds fewer.
     """
 
     rule: str
@@ -101,6 +105,8 @@ class Check:
     bind_weigh: Callable[[Context], Weigh] | None = None
     ask: Ask | None = None
     bind_ask: Callable[[Context], Ask] | None = None
+    locate: Locate | None = None
+    known: dict[str, Iterable[Finding] | None] = field(default_factory=dict, repr=False, compare=False)
     inside: bool = False
     seconds: float = 5.0
     whole: bool = False

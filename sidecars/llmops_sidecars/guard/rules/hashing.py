@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from llmops_sidecars.contract import Action, PiiEntity
-from llmops_sidecars.guard.rules.finding import Check, Find, Finding
+from llmops_sidecars.guard.rules.finding import Check, Find, Finding, Locate
 
 DIGITS = 12
 """Hexadecimal: of a million values, two share a hash with a chance of one in 560."""
@@ -26,7 +26,8 @@ def hashed(check: Check, key: bytes) -> Check:
     """The check, with a hash in the label of each finding whose action is Hash."""
     bind = check.bind
     bound = None if bind is None else (lambda context: _hashing(bind(context), key))
-    return replace(check, find=_hashing(check.find, key), bind=bound)
+    located = None if check.locate is None else _hashing_located(check.locate, key)
+    return replace(check, find=_hashing(check.find, key), bind=bound, locate=located)
 
 
 def digest(key: bytes, kind: str, value: str) -> str:
@@ -45,11 +46,20 @@ def normalised(kind: str, value: str) -> str:
 
 
 def _hashing(find: Find, key: bytes) -> Find:
-    def hashing(text: str) -> Iterator[Finding]:
-        for one in find(text):
-            yield _hashed(one, text, key) if one.action is Action.HASH else one
+    return lambda text: _all_hashed(find(text), text, key)
+
+
+def _hashing_located(locate: Locate, key: bytes) -> Locate:
+    async def hashing(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
+        found = await locate(texts)
+        return [tuple(_all_hashed(one, text, key)) for one, text in zip(found, texts, strict=True)]
 
     return hashing
+
+
+def _all_hashed(found: Iterable[Finding], text: str, key: bytes) -> Iterator[Finding]:
+    for one in found:
+        yield _hashed(one, text, key) if one.action is Action.HASH else one
 
 
 def _hashed(finding: Finding, text: str, key: bytes) -> Finding:

@@ -183,14 +183,17 @@ def _tags(text: str, start: int, end: int) -> Places:
 def _look_alikes(text: str, start: int, end: int) -> Places:
     """Letters of the alphabet that has fewer in a word, when all of them pass for the other one's.
 
-    A Cyrillic word with one Latin letter is a slip of a finger; a Greek letter at either end is a formula.
+    Also of a Cyrillic one that has more, where a Latin letter that is none of its own says what the word is meant to
+    be. A Cyrillic word with one Latin letter is a slip of a finger; a Greek letter at either end is a formula.
     """
     word = text[start:end]
     foreign = [place for place, one in enumerate(word) if not _is_latin(one)]
+    latin = [place for place, one in enumerate(word) if _is_latin(one)]
     passes: dict[str, str] = LATIN_FOR
     least = 1
-    if len(foreign) * 2 > len(word):
-        foreign, passes, least = [place for place, one in enumerate(word) if _is_latin(one)], OTHER_FOR, 2
+    meant = any(word[place] not in OTHER_FOR for place in latin) and not any(_is_greek(word[one]) for one in foreign)
+    if len(foreign) * 2 > len(word) and not meant:
+        foreign, passes, least = latin, OTHER_FOR, 2
     if len(word) < SHORTEST_WORD or len(foreign) < least or not all(word[place] in passes for place in foreign):
         return
     if len(foreign) == 1 and foreign[0] in (0, len(word) - 1) and _is_greek(word[foreign[0]]):

@@ -10,6 +10,9 @@ from llmops_sidecars.contract import Action, Country, PiiEntity, PiiRule
 from llmops_sidecars.guard.rules import pii
 from llmops_sidecars.guard.rules.scan import plain
 
+PATTERNED = tuple(entity for entity in PiiEntity if entity is not PiiEntity.PERSON_NAME)
+"""Kinds that patterns and checks find, without a model."""
+
 
 def found(entity: PiiEntity, text: str, *countries: Country) -> list[str]:
     """What the rule finds of one kind, as it stands in the text."""

@@ -23,9 +23,10 @@ from llmops_sidecars.contract import (
 from llmops_sidecars.guard.policy import compile_policy
 from llmops_sidecars.guard.rules.hashing import normalised
 from llmops_sidecars.guard.verdict import judge
+from tests.sidecars_.guard.rules.kit import PATTERNED
 
 KEY = b"a key of sixteen"
-ALL = tuple(PiiEntity)
+ALL = PATTERNED
 
 
 def judged(text: str, *chosen: Rule, key: Path | None = None) -> str:

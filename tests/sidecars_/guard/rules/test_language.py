@@ -116,6 +116,34 @@ def test_what_is_short_or_no_text_passes(text: str, allowed: str) -> None:
     assert found(text, allowed) == []
 
 
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("zh", "港口在1966年关闭，许多家庭搬走了。"),
+        ("zh", "3.请写信给a@example.com，我们会尽快回答。"),
+        ("ja", "会議は16:51に異議なく始まった。"),
+        ("ko", "회의는 1966년에 이의 없이 시작되었습니다."),
+        ("th", "ท่าเรือปิดเมื่อปี1966และหลายครอบครัวย้ายออกไป"),
+    ],
+)
+def test_numbers_in_sentences_without_spaces_hide_no_text(code: str, sentence: str) -> None:
+    assert found(sentence * 8, "en") == [code]
+    assert found(sentence * 8, code) == []
+
+
+SERBIAN = (
+    "Шта треба да понесемо са собом кад у суботу идемо на море?",
+    "Šta treba da ponesemo sa sobom kad u subotu idemo na more?",
+)
+
+
+@pytest.mark.parametrize("text", SERBIAN, ids=["Cyrillic", "Latin"])
+def test_serbian_is_known_in_both_of_its_alphabets(text: str) -> None:
+    assert found(text, "sr") == []
+    assert found(text, "sr", "hr") == []
+    assert len(found(text, "en")) == 1
+
+
 def test_code_around_a_text_does_not_matter() -> None:
     assert found(f"{CODE}\n{FRENCH}\n{QUERY}", "en") == ["fr"]
     assert found(f"{CODE}\n{FRENCH}\n{QUERY}", "fr") == []

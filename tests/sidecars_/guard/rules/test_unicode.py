@@ -38,6 +38,7 @@ FOUND = {
     "a language tag": (f"x \U000e0001{tags('en')}", "x ", UnicodeKind.TAGS, 1),
     "Cyrillic letters in a Latin word": ("p\u0430yp\u0430l", "paypal", UnicodeKind.LOOK_ALIKES, 2),
     "one Cyrillic letter": ("micr\u043esoft", "microsoft", UnicodeKind.LOOK_ALIKES, 1),
+    "more Cyrillic letters than Latin ones": ("r\u0435\u0443\u0435s", "reyes", UnicodeKind.LOOK_ALIKES, 3),
     "Greek letters in a Latin word": ("g\u03bf\u03bfgle", "google", UnicodeKind.LOOK_ALIKES, 2),
     "Latin letters in a Cyrillic word": (
         "c\u043f\u0430cи\u0431\u043e",
@@ -51,6 +52,7 @@ FOUND = {
 
 HARMLESS = {
     "ASCII": "Hello, world!",
+    "Cyrillic words with a slip": "\u043c\u0430\u043ca и \u0441и\u0441тем\u0061 \u0441и\u0441темs",
     "a family": "👩‍👩‍👧 and ❤️‍🔥, 👍🏽, 👩🏽‍💻, 🏳️‍🌈, 👁️‍🗨️",
     "keycaps and signs": "1️⃣ #️⃣ ☺️ ☺︎ ©️ ™️ ✈️ ∩︀",
     "flags": f"🇩🇪 🇫🇷 🏴{tags('gbsct')}\U000e007f 🏴{tags('gbwls')}\U000e007f",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from llmops_sidecars.contract import Action, InjectionModel, InjectionRule
+from llmops_sidecars.guard.rules.brought import LOADING_SECONDS
 from llmops_sidecars.guard.rules.finding import INPUT, Ask, Check, Context, Finding
 from llmops_sidecars.guard.rules.injection.judge import Span, spans
 
@@ -14,9 +15,6 @@ ACTIONS = frozenset({Action.REPORT, Action.BLOCK})
 
 INLINE = 2000
 """Characters that are judged where they are, within two milliseconds or so; longer texts are judged in a thread."""
-
-LOADING_SECONDS = 30.0
-"""The first text waits until the policy's own model has been read."""
 
 
 def make(rule: InjectionRule) -> Check:

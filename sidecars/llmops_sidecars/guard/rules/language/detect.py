@@ -23,6 +23,7 @@ from llmops_sidecars.guard.rules.language.table import (
     table,
     words_of,
 )
+from llmops_sidecars.guard.rules.scan import joins
 
 MOST_PARTS = 48
 """Groups of sentences that are looked at, evenly over the text: two thousandths of a second."""
@@ -42,6 +43,7 @@ CODE_SIGNS = 0.04
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _DATA = re.compile(r"://|[@\d\\_]|\w[.]\w")
+_ASCII = re.compile(r"[!-~]+")
 _PARTS = re.compile("(?<=[.!?\u3002\uff01\uff1f\u061f\u0964])\\s+|\n+")
 _SIGN = re.compile(r"[{}()\[\]=<>;|&\\$#^~*/+%]")
 NOTHING: Mapping[str, float] = {}
@@ -86,7 +88,15 @@ def _parts(text: str) -> Iterator[str]:
 
 def _pieces(words: list[str]) -> Iterator[str]:
     for start in range(0, len(words), LONGEST):
-        yield " ".join(word for word in words[start : start + LONGEST] if not _DATA.search(word))
+        yield " ".join(filter(None, map(_text_of, words[start : start + LONGEST])))
+
+
+def _text_of(word: str) -> str:
+    """The word without data; scripts without spaces between words have theirs inside a sentence."""
+    if not _DATA.search(word):
+        return word
+    runs_on = not word.isascii() and any(letter.isalpha() and not joins(letter) for letter in word)
+    return _ASCII.sub(" ", word) if runs_on else ""
 
 
 def _scripts(part: str) -> Counter[str]:

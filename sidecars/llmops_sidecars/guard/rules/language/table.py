@@ -65,16 +65,17 @@ def table() -> Table:
     words: dict[str, dict[str, float]] = {}
     letters: dict[str, dict[str, float]] = {}
     scripts: dict[str, list[str]] = {}
+    script_of: dict[str, str] = {}
     for code, script, own, common in _entries():
         scripts.setdefault(script, []).append(code)
         for entries, known, weight in ((common, words, 1.0), (own, letters, LETTER)):
             for entry in entries:
-                known.setdefault(entry, {})[code] = weight
-    sizes = {code: len(codes) for codes in scripts.values() for code in codes}
+                known.setdefault(entry, {})[code], script_of[entry] = weight, script
     for known in (words, letters):
         for entry, codes in known.items():
-            known[entry] = {code: weight * (1 + math.log(sizes[code] / len(codes))) for code, weight in codes.items()}
-    named = set(BY_SCRIPT.values()) | {CHINESE, UNDETERMINED, *sizes}
+            share = len(scripts[script_of[entry]]) / len(codes)
+            known[entry] = {code: weight * (1 + math.log(share)) for code, weight in codes.items()}
+    named = set(BY_SCRIPT.values()) | {CHINESE, UNDETERMINED, *(code for codes in scripts.values() for code in codes)}
     return Table(words, letters, {script: tuple(codes) for script, codes in scripts.items()}, frozenset(named))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from llmops_sidecars.contract import Action, Country, PiiEntity, PiiRule
-from llmops_sidecars.guard.rules.finding import Check, Finding, Tail
-from llmops_sidecars.guard.rules.pii import accounts, ages, crypto, dates, internet, national, phones, postal
+from llmops_sidecars.guard.rules.brought import LOADING_SECONDS
+from llmops_sidecars.guard.rules.finding import Check, Finding, Locate, Tail
+from llmops_sidecars.guard.rules.pii import accounts, ages, crypto, dates, internet, names, national, phones, postal
 from llmops_sidecars.guard.rules.pii.generalise import generalised
 from llmops_sidecars.guard.rules.pii.groups import RUN
 from llmops_sidecars.guard.rules.scan import PatternSet
@@ -28,6 +29,7 @@ LABELS = {
     PiiEntity.DATE_OF_BIRTH: "[DATE_OF_BIRTH]",
     PiiEntity.POSTAL_ADDRESS: "[ADDRESS]",
     PiiEntity.AGE: "[AGE]",
+    PiiEntity.PERSON_NAME: "[PERSON]",
 }
 
 CONTEXT = 96
@@ -65,7 +67,7 @@ class Candidate:
 
 
 def make(rule: PiiRule) -> Check:
-    """The rule for the entities that it names."""
+    """The rule for the entities that it names; raises ValueError for a model without use, missing, or not there."""
     candidates, patterns = _prepared(frozenset(rule.entities), frozenset(rule.countries))
     checks = {
         name: [(entity, entity.value, check) for entity, check in one.checks.items()]
@@ -86,7 +88,27 @@ def make(rule: PiiRule) -> Check:
                     found.append(Finding(first, last, RULE, kind, label, rule.action, rule.unmask))
         return found
 
-    return Check(RULE, find, context=CONTEXT, tail=_tail(rule))
+    locate = _names(rule)
+    seconds = LOADING_SECONDS if locate else Check.seconds
+    return Check(RULE, find, context=CONTEXT, tail=_tail(rule), locate=locate, seconds=seconds)
+
+
+def _names(rule: PiiRule) -> Locate | None:
+    """What finds names of persons, where the rule wants them."""
+    entity = PiiEntity.PERSON_NAME
+    if (entity in rule.entities) != (rule.model is not None):
+        raise ValueError(f"{RULE}: {entity} and a model for it go together: give both or neither")
+    if rule.model is None:
+        return None
+    model, label = names.Names(RULE, rule.model), LABELS[entity]
+
+    async def locate(texts: Sequence[str]) -> list[list[Finding]]:
+        return [
+            [Finding(start, end, RULE, entity.value, label, rule.action, rule.unmask) for start, end in places]
+            for places in await model.places(texts)
+        ]
+
+    return locate
 
 
 @lru_cache(maxsize=16)

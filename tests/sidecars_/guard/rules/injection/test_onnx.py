@@ -12,8 +12,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from llmops_sidecars.contract import ContractError, InjectionModel, InjectionRule, Policy
 from llmops_sidecars.guard.policy import compile_policy
+from llmops_sidecars.guard.rules.brought import OVERLAP, WINDOW
 from llmops_sidecars.guard.rules.finding import Size
-from llmops_sidecars.guard.rules.injection.onnx import OVERLAP, WINDOW, Classifier
+from llmops_sidecars.guard.rules.injection.onnx import Classifier
 from llmops_sidecars.guard.verdict import RuleError, consult
 
 WORDS = {"[PAD]": 0, "[UNK]": 1, "good": 2, "evil": 3}
