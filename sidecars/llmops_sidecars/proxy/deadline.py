@@ -74,7 +74,7 @@ class _Sweeper:
     def _sweep(self) -> None:
         now = self._loop.time()
         self._next, self._timer = float("inf"), None
-        for entry in [entry for entry in self._entries if entry.at <= now]:
+        for entry in sorted((entry for entry in self._entries if entry.at <= now), key=lambda entry: entry.at):
             self._entries.discard(entry)
             entry.expire()
         if self._entries:

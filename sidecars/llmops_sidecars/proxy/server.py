@@ -87,7 +87,7 @@ def listener(
     """A listener on a port, or on a Unix socket, which replaces one that an ended process left behind.
 
     With a `tls` context it speaks TLS and nothing else; what certificate a client has shown stands in its requests.
-    `refused` is told the code of each error with which a connection, and no application, answers.
+    `refused` is told the code of each error with which a connection, and no application, answers; nobody unless given.
     """
     if socket is not None:
         socket.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,8 +83,17 @@ async def test_every_rule_has_what_it_needs(tmp_path: Path, commands: tuple[str,
     assert answer.choices[0].message.content == "Write to [EMAIL] and thank her for the cake."
 
 
-def test_nothing_is_reached_for_at_the_start_nor_later() -> None:
+@pytest.fixture
+def alone() -> tuple[str, ...]:
+    """What makes a command be alone; skips the test, and on CI fails it, where namespaces are not allowed."""
+    tried = subprocess.run([*ALONE, "true"], cwd=ROOT, capture_output=True, check=False, text=True)
+    if tried.returncode and "CI" not in os.environ:
+        pytest.skip(f"no network namespaces on this machine: {tried.stderr.strip()}")
+    return ALONE
+
+
+def test_nothing_is_reached_for_at_the_start_nor_later(alone: tuple[str, ...]) -> None:
     test = f"{Path(__file__).relative_to(ROOT)}::{test_every_rule_has_what_it_needs.__name__}"
-    command = [*ALONE, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    command = [*alone, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
     assert "2 passed" in done.stdout, done.stdout + done.stderr

@@ -99,14 +99,17 @@ async def test_another_error_is_not_hidden() -> None:
 
 
 async def test_many_at_once_each_end_at_their_own_time() -> None:
-    ended: list[int] = []
+    ended: list[float] = []
 
     async def work(number: int) -> None:
+        deadline = Deadline(0.005 * (number % 5 + 1))
         try:
-            with Deadline(0.005 * (number % 5 + 1)):
+            with deadline:
                 await asyncio.Event().wait()
         except TimeoutError:
-            ended.append(number % 5)
+            assert asyncio.get_running_loop().time() >= deadline.at
+            ended.append(deadline.at)
 
     await asyncio.gather(*(work(number) for number in range(100)))
+    assert len(ended) == 100
     assert ended == sorted(ended)
