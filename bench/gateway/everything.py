@@ -33,7 +33,7 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Rules that cannot be a part of it, by name, each with its reason."""
 
-PROMPTS_ALONE = frozenset({"injection"})
+PROMPTS_ALONE = frozenset({"injection", "specialTokens"})
 """Rules that no answer can have."""
 
 
