@@ -6,6 +6,7 @@ import http.client
 import socket
 import ssl
 import time
+from contextlib import ExitStack, closing
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -87,12 +88,14 @@ def test_the_service_speaks_tls_and_takes_a_new_certificate_without_an_end_to_co
     assert document["status"]["url"] == f"https://{host}/v1"
     context = ssl.create_default_context(cadata=authority.pem.decode())
     trust = DefaultHttpxClient(verify=context)
-    with reach(environment, namespace, "tls", 443) as url, trust:
+    with reach(environment, namespace, "tls", 443) as url, trust, ExitStack() as open_connections:
         address = urlsplit(url)
         first = serial(str(address.hostname), int(address.port or 0), context)
         api = OpenAI(base_url=f"https://{address.netloc}/v1", api_key="unused", max_retries=0, http_client=trust)
         assert ask(api, "Hello", max_tokens=5)
-        kept = http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=30)
+        kept = open_connections.enter_context(
+            closing(http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=30))
+        )
         kept.connect()
         before = kept.sock
         put()

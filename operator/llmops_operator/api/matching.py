@@ -61,8 +61,8 @@ class Pii(Model):
 
     model_config = rules(
         ("!self.unmask || self.action == 'Mask'", UNMASKING),
-        ("!('PersonName' in self.entities) || has(self.model)", NO_MODEL),
-        ("'PersonName' in self.entities || !has(self.model)", NO_NAMES),
+        ("!has(self.entities) || !('PersonName' in self.entities) || has(self.model)", NO_MODEL),
+        ("!has(self.model) || (has(self.entities) && 'PersonName' in self.entities)", NO_NAMES),
     )
 
     entities: Annotated[list[PiiEntity], Field(min_length=1, max_length=16), Unique()] = Field(
