@@ -19,7 +19,7 @@ check: setup   ## Lint, types, import contracts
 	@$(VENV)/python -m tools.check
 
 unit: setup    ## The tests that need no cluster (a real Triton included)
-	@$(PYTHON) -m e2e.cluster build helm > /dev/null && $(VENV)/python -m pytest $(ARGS)
+	@$(PYTHON) -m e2e.cluster build helm > /dev/null && $(VENV)/python -m tools.unit $(ARGS)
 
 scenarios: setup ## The tests on a real Kubernetes
 	@$(VENV)/python -m e2e test $(ARGS)

