@@ -20,7 +20,7 @@ from llmops_sidecars.openai.errors import (
     route_not_found,
 )
 from llmops_sidecars.proxy import asgi, metrics
-from llmops_sidecars.proxy.asgi import ClientDisconnectedError, SlowClientError, StreamSender
+from llmops_sidecars.proxy.asgi import ClientDisconnectedError, StreamSender
 from llmops_sidecars.proxy.contract_file import ContractFile
 from llmops_sidecars.proxy.downstream import DownstreamError, read_response
 from llmops_sidecars.proxy.inprocess import AppDownstream
@@ -68,7 +68,7 @@ class CacheApp:
             await handler(scope, body, receive, send)
         except ApiError as error:
             await asgi.send_error(send, error)
-        except (ClientDisconnectedError, SlowClientError):
+        except ClientDisconnectedError:
             return
 
     def _route(self, method: str, path: str) -> Handler:

@@ -49,7 +49,6 @@ from llmops_sidecars.proxy.asgi import (
     Receive,
     Scope,
     Send,
-    SlowClientError,
     StreamSender,
     header,
     read_body,
@@ -103,7 +102,7 @@ class EngineApp:
         sender = StreamSender(send)
         try:
             await self._answer(scope, receive, sender)
-        except (ClientDisconnectedError, SlowClientError) as gone:
+        except ClientDisconnectedError as gone:
             _log.info("client gone", extra={"reason": type(gone).__name__})
 
     async def _answer(self, scope: Scope, receive: Receive, sender: StreamSender) -> None:
@@ -111,7 +110,7 @@ class EngineApp:
             await self._handler(scope)(scope, receive, sender)
         except ApiError as error:
             await send_failure(sender, error)
-        except (ClientDisconnectedError, SlowClientError):
+        except ClientDisconnectedError:
             raise
         except Exception:  # noqa: BLE001 - a bug ends one request, in the envelope that clients know
             _log.exception("a request failed")

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from llmops_sidecars.engine.driver import Piece
 from llmops_sidecars.openai.errors import ApiError
-from llmops_sidecars.proxy.asgi import ClientDisconnectedError, SlowClientError
+from llmops_sidecars.proxy.asgi import ClientDisconnectedError
 from llmops_sidecars.proxy.metrics import FIRST_TOKEN_SECONDS, INTER_TOKEN_SECONDS
 
 
@@ -68,7 +68,7 @@ class EngineMetrics:
         except ApiError as error:
             outcome = outcome_of(error)
             raise
-        except (ClientDisconnectedError, SlowClientError):
+        except ClientDisconnectedError:
             raise
         except Exception:
             outcome = Outcome.FAILED

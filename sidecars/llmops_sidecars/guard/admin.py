@@ -20,7 +20,6 @@ from llmops_sidecars.proxy.asgi import (
     Receive,
     Scope,
     Send,
-    SlowClientError,
     send_body,
     send_error,
     send_json,
@@ -78,7 +77,7 @@ class Admin:
             await handler(scope, receive, send)
         except ApiError as error:
             await send_error(send, error)
-        except (ClientDisconnectedError, SlowClientError):
+        except ClientDisconnectedError:
             return
 
     def start_drain(self) -> asyncio.Task[None]:

@@ -36,7 +36,6 @@ from llmops_sidecars.proxy.asgi import (
     Receive,
     Scope,
     Send,
-    SlowClientError,
     send_error,
     send_json,
 )
@@ -102,7 +101,7 @@ class GuardApp:
             await self._route(scope, receive, send)
         except ApiError as error:
             await send_error(send, error, _identified(scope))
-        except (ClientDisconnectedError, SlowClientError):
+        except ClientDisconnectedError:
             return
         except Exception:  # noqa: BLE001 - the client gets an answer whatever is wrong, and the log says what
             _log.exception("a request failed", extra={"request_id": request_id_of(scope)})

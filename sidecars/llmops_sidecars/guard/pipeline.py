@@ -24,7 +24,6 @@ from llmops_sidecars.proxy.asgi import (
     Receive,
     Scope,
     Send,
-    SlowClientError,
     StreamSender,
     read_body,
     send_failure,
@@ -85,8 +84,6 @@ class Pipeline:
                 await self._serve(scope, receive, sender, record, work)
         except ClientDisconnectedError:
             record.outcome = record.outcome if record.ended else "client_left"
-        except SlowClientError:
-            record.outcome = "client_left"
         except ApiError as error:
             await self._fail(error, sender, record)
         except Exception:  # noqa: BLE001 - the client gets an answer whatever is wrong, and the log says what
@@ -123,7 +120,7 @@ class Pipeline:
         try:
             close = [(b"connection", b"close")] if error.code == DRAINING else []
             await send_failure(sender, error, [*record.headers(self._clock()), *close])
-        except (ClientDisconnectedError, SlowClientError):
+        except ClientDisconnectedError:
             record.outcome = "client_left"
 
     def _serving(self) -> Serving:

@@ -37,9 +37,6 @@ class Pace(NamedTuple):
 
 PACE = Pace()
 
-SEND_SECONDS = 30.0
-"""How long a client may take to make room for more of its answer."""
-
 TIMED_OUT, UNAUTHORIZED = 408, 401
 
 JSON = (b"content-type", b"application/json")
@@ -50,10 +47,6 @@ T = TypeVar("T")
 
 class ClientDisconnectedError(Exception):
     """The client has left: nothing can be answered, and nothing more should be done for it."""
-
-
-class SlowClientError(Exception):
-    """The client does not read its answer; it is given up."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -82,12 +75,12 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, pace: Pace = 
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
-    """Answer with JSON; raises SlowClientError."""
+    """Answer with JSON."""
     await StreamSender(send).whole(status, body, (JSON, *headers))
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
-    """Answer with a whole body; raises SlowClientError."""
+    """Answer with a whole body."""
     await StreamSender(send).whole(status, body, headers)
 
 
@@ -123,11 +116,10 @@ def error_headers(error: ApiError) -> tuple[tuple[bytes, bytes], ...]:
 
 
 class StreamSender:
-    """Sends a response in pieces, each within `seconds`; after that the client counts as gone."""
+    """Sends a response in pieces; a client that takes none is given up by its connection, and counts as gone."""
 
-    def __init__(self, send: Send, *, seconds: float = SEND_SECONDS) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._seconds = seconds
         self.started = False
         """Whether the status has left: an error can then only be an event."""
         self.failing: Callable[[ApiError], bytes] = error_event
@@ -136,28 +128,25 @@ class StreamSender:
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""
         self.started = True
-        await self._within({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await self._sent({"type": "http.response.start", "status": status, "headers": list(headers)})
 
     async def write(self, data: bytes) -> None:
         """Send a piece of the body; nothing for no bytes."""
         if data:
-            await self._within({"type": "http.response.body", "body": data, "more_body": True})
+            await self._sent({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         """Send the last piece."""
-        await self._within({"type": "http.response.body", "body": data, "more_body": False})
+        await self._sent({"type": "http.response.body", "body": data, "more_body": False})
 
     async def whole(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
         """Send a whole response."""
         await self.start(status, (*headers, (b"content-length", str(len(body)).encode())))
         await self.end(body)
 
-    async def _within(self, message: Message) -> None:
+    async def _sent(self, message: Message) -> None:
         try:
-            with Deadline(self._seconds):
-                await self._send(message)
-        except TimeoutError as error:
-            raise SlowClientError(f"the client took none of its answer for {self._seconds:g} s") from error
+            await self._send(message)
         except OSError as error:
             raise ClientDisconnectedError from error
 

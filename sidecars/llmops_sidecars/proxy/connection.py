@@ -25,7 +25,7 @@ from llmops_sidecars.openai.errors import (
     malformed_request,
     too_many_connections,
 )
-from llmops_sidecars.proxy.asgi import BODY_SECONDS, JSON, SEND_SECONDS, ASGIApp, error_headers
+from llmops_sidecars.proxy.asgi import BODY_SECONDS, JSON, ASGIApp, error_headers
 from llmops_sidecars.proxy.tls import STATE_KEY, peer_of
 
 TAKEN_BYTES = 16 * 1024
@@ -49,7 +49,7 @@ class ConnectionLimits:
     """From a connection's start, or from a further request's first byte, until the head is complete."""
     head_bytes: int = 32 * 1024
     """Request line and header fields; also what may surround a body beyond its chunks' sizes."""
-    unread_seconds: float = SEND_SECONDS
+    unread_seconds: float = 30.0
     """How long a client may take none of what is written."""
     unsent_bytes: int = 64 * 1024
     """What the kernel holds of an answer beside what is under way; as much again is held here."""
