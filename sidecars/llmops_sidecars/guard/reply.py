@@ -120,8 +120,10 @@ class Reply:
 
     def _count(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
-            if any(choice.delta.content or choice.delta.refusal or choice.delta.tool_calls for choice in chunk.choices):
-                self.token()
+            for choice in chunk.choices:
+                if choice.delta.content or choice.delta.refusal or choice.delta.tool_calls:
+                    self.token()
+                    break
 
     async def _events(self, response: DownstreamResponse, answer: GuardedAnswer) -> AsyncGenerator[list[bytes], None]:
         """The events of each read; an empty list when time alone may let something go before the next read."""

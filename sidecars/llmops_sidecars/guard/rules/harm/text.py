@@ -15,7 +15,8 @@ ALIKE = dict.fromkeys("\u2019\u02bc\u2032", "'") | {one: " " for one in map(chr,
 """Signs beyond ASCII that are apostrophes or spaces."""
 
 _SPACES = re.compile("  +")
-ENDS = (". ", "! ", "? ", "; ", "\u3002", "\uff01", "\uff1f")
+ASCII_ENDS = (". ", "! ", "? ", "; ")
+ENDS = (*ASCII_ENDS, "\u3002", "\uff01", "\uff1f")
 """What ends a sentence with its first character."""
 
 NEAR = 256
@@ -82,12 +83,16 @@ class Said:
             yield hits[bisect_left(hits, begin, key=_start) : bisect_left(hits, end, key=_start)]
 
 
+def _ends(text: str) -> tuple[str, ...]:
+    return ASCII_ENDS if text.isascii() else ENDS
+
+
 def _end_before(text: str, index: int) -> int:
     """The last end up to a place; 0 when there is none."""
     reach = NEAR
     while True:
         first = max(index - reach, 0)
-        end = max(text.rfind(mark, max(first - 1, 0), index + len(mark) - 1) for mark in ENDS) + 1
+        end = max([text.rfind(mark, max(first - 1, 0), index + len(mark) - 1) for mark in _ends(text)]) + 1
         if end or not first:
             return end
         reach *= 2
@@ -97,7 +102,7 @@ def _end_after(text: str, index: int) -> int:
     """The first end behind a place; the text's when there is none."""
     reach = NEAR
     while True:
-        found = [place + 1 for mark in ENDS if (place := text.find(mark, index, index + reach)) >= 0]
+        found = [place + 1 for mark in _ends(text) if (place := text.find(mark, index, index + reach)) >= 0]
         if found or index + reach >= len(text):
             return min(found, default=len(text))
         reach *= 2
