@@ -39,6 +39,8 @@ LEAST_DECODED = 8
 PRINTABLE = 0.95
 """The share of printable characters from which bytes count as a text."""
 
+CONTROLS = bytes(code for code in range(128) if not (chr(code).isprintable() or chr(code).isspace()))
+
 BASE64_GROUP = 4
 
 INVISIBLE = frozenset(
@@ -121,7 +123,8 @@ def _folded(text: str, beyond: set[str]) -> Form:
     mixed = (
         any(one > LAST_LATIN and not "\u2000" <= one <= "\u20ff" for one in beyond) and MIXED.search(text) is not None
     )
-    folds = {one: fold for one in beyond if (fold := _fold(one, mixed=mixed)) != one}
+    seen = {one: _FOLDS[one].translate(LOOK_ALIKES) if mixed else _FOLDS[one] for one in beyond}
+    folds = {one: fold for one, fold in seen.items() if fold != one}
     moving = {one: fold for one, fold in folds.items() if len(fold) != 1}
     simple = replaced(text, {one: fold for one, fold in folds.items() if one not in moving})
     return _moved(simple, moving) if moving else Form(simple)
@@ -152,11 +155,15 @@ def _places_of(text: str, character: str) -> Iterator[int]:
         place = text.find(character, place + 1)
 
 
-def _fold(character: str, *, mixed: bool) -> str:
-    if character.isascii():
-        return character
-    seen = plain(unicodedata.normalize("NFKC", _seen(character)))
-    return seen.translate(LOOK_ALIKES) if mixed else seen
+class _Folds(dict[str, str]):
+    """From a character beyond ASCII to what it becomes, filled as characters are met."""
+
+    def __missing__(self, character: str) -> str:
+        self[character] = result = plain(unicodedata.normalize("NFKC", _seen(character)))
+        return result
+
+
+_FOLDS = _Folds()
 
 
 def _seen(character: str) -> str:
@@ -198,6 +205,8 @@ def _bytes_of(said: str, *, hexadecimal: bool) -> Iterator[bytes]:
 
 def _readable(data: bytes) -> str | None:
     """The bytes as text, if they are one; a cut character at either end is left out."""
+    if len(data) - len(data.translate(None, CONTROLS)) > len(data) * (1 - PRINTABLE):
+        return None  # most of what is none is told by its control characters already
     text = data.decode("utf-8", "ignore")
     if len(text) < LEAST_DECODED or len(text.encode()) < len(data) * PRINTABLE:
         return None

@@ -58,7 +58,10 @@ class PatternSet:
         occurring: list[int] = []
         for together, indexes in self._sets:
             found: list[int] = (together.Match(text) if together else None) or []
-            occurring += [indexes[one] for one in sorted(found)[:-1]] if len(indexes) in found else indexes
+            if len(indexes) not in found:
+                occurring += indexes
+            elif len(found) > 1:
+                occurring += [indexes[one] for one in sorted(found)[:-1]]
         return occurring
 
 

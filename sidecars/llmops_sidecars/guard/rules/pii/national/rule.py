@@ -142,10 +142,11 @@ def _letters(one: Lettered) -> Check:
     before = re2.compile(f"{one.before}$", options())
 
     def check(text: str, start: int, end: int) -> list[tuple[int, int]]:
-        led = before.search(text[max(start - MOST_BEFORE, 0) : start])
-        if led is None:
-            return []
-        start -= len(led.group())
+        if one.before:
+            led = before.search(text[max(start - MOST_BEFORE, 0) : start])
+            if led is None:
+                return []
+            start -= len(led.group())
         said = text[start:end]
         number = said.upper() if one.country is Country.FI else said.upper().translate(SEPARATORS)
         if not (said.isascii() and _stands_apart(text, start, end) and one.valid(number)):
