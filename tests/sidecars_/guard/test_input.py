@@ -234,7 +234,7 @@ async def test_a_request_bomb_is_answered_soon(tmp_path: Path, body: bytes) -> N
     started = time.process_time()
     answer = await guard.ask(body)
     assert answer.status in {200, 400}
-    assert time.process_time() - started < 1.5
+    assert time.process_time() - started < 1
 
 
 async def test_small_requests_are_answered_while_a_large_one_is_judged(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from itertools import chain, islice
 import re2
 
 from llmops_sidecars.guard.rules.finding import Finding
-from llmops_sidecars.guard.rules.scan import beyond_ascii, options, plain, replaced, spans
+from llmops_sidecars.guard.rules.scan import Text, beyond_ascii, once, options, plain, replaced, spans
 
 ENCODED = re2.compile(
     r"(?:%[0-9A-Fa-f]{2}[!-$&-~]{0,8}){3,}|(?:[0-9A-Fa-f]{2}){12,}|[A-Za-z0-9+/_\-]{16,}={0,2}", options()
@@ -102,13 +102,14 @@ class Form:
 
 def forms(text: str) -> list[Form]:
     """All forms that differ from each other, the text itself first."""
+    text = Text(text)
     found = [Form(text)]
     if not text.isascii():
-        beyond = beyond_ascii(text)
+        beyond = once(text, beyond_ascii)
         if (simple := plain(text, beyond)) != text:
-            found.append(Form(simple))
+            found.append(Form(Text(simple)))
         if (other := folded(text, beyond)).text != simple:
-            found.append(other)
+            found.append(Form(Text(other.text), other.places))
     found += _decoded(text)
     return found
 

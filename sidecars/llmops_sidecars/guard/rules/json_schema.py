@@ -9,6 +9,7 @@ import msgspec
 
 from llmops_sidecars.contract import Action, JsonSchemaRule
 from llmops_sidecars.guard.rules.finding import OUTPUT, Check, Finding
+from llmops_sidecars.guard.rules.scan import once
 
 RULE = "jsonSchema"
 SYNTAX, SCHEMA = "Syntax", "Schema"
@@ -38,7 +39,7 @@ def make(rule: JsonSchemaRule) -> Check:
 
 def _trouble(text: str, mismatch: Callable[[Any], str | None]) -> str | None:
     try:
-        document = msgspec.json.decode(text)
+        document = msgspec.json.decode(once(text, str.encode))
     except (msgspec.DecodeError, RecursionError):
         return SYNTAX
     return None if mismatch(document) is None else SCHEMA

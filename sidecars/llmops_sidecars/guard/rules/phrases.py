@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from llmops_sidecars.contract import PhrasesRule, phrases_of
 from llmops_sidecars.guard.rules.finding import Check, Finding, Tail
+from llmops_sidecars.guard.rules.normal import Normal, normal
 from llmops_sidecars.guard.rules.scan import ends_word, joins, plain, starts_word
 
 RULE = "phrases"
@@ -26,26 +27,8 @@ LEAST_CONTEXT = 64
 BEGINNING = 3
 """Characters by which most places where no phrase begins are told."""
 
-_SPACES = re.compile(r" {2,}")
 _STARTS = re.compile(r"\b\w|[^\x00-\x7f]|[^\w\s]")
 """Where a phrase may begin that has to be whole words: at a word, at a letter of a script without spaces, at a sign."""
-
-
-_WHITE = "\n\t\r\v\f\x85\u2028\u2029"
-
-
-@dataclass(frozen=True)
-class Normal:
-    """A text as it is compared; it prints without it. `runs`: where rows of spaces ended, and how many are left out."""
-
-    text: str = field(repr=False)
-    runs: tuple[int, ...] = ()
-    left_out: tuple[int, ...] = ()
-
-    def place(self, index: int) -> int:
-        """Where a character stands in the text itself."""
-        run = bisect_right(self.runs, index)
-        return index + (self.left_out[run - 1] if run else 0)
 
 
 def make(rule: PhrasesRule) -> Check:
@@ -66,33 +49,9 @@ def make(rule: PhrasesRule) -> Check:
 
 
 def normalised(text: str) -> Normal:
-    """The text as it is compared."""
-    lower = _lower(text)
-    for white in _WHITE if not lower.isascii() else _WHITE[:5]:
-        lower = lower.replace(white, " ")
-    return _collapsed(lower) if "  " in lower else Normal(lower)
-
-
-def _lower(text: str) -> str:
-    """Small letters, character by character; a sigma is the same at a word's end."""
-    if text.isascii():
-        return text.lower()
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
-    return lower.replace("ς", "σ")
-
-
-def _collapsed(text: str) -> Normal:
-    """Each row of spaces as one."""
-    pieces, runs, left_out, start = [], [], [0], 0
-    while (place := text.find("  ", start)) >= 0:
-        pieces.append(text[start : place + 1])
-        run = _SPACES.match(text, place)
-        start = run.end() if run else place + 1
-        runs.append(place + 1 - left_out[-1])
-        left_out.append(left_out[-1] + start - place - 1)
-    return Normal("".join([*pieces, text[start:]]), tuple(runs), tuple(left_out[1:]))
+    """The text as it is compared: a sigma is the same at a word's end."""
+    form = normal(text)
+    return form if form.text.isascii() else replace(form, text=form.text.replace("ς", "σ"))
 
 
 def _phrases(rule: PhrasesRule) -> list[str]:

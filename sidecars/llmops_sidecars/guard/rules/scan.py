@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Self, TypeVar
 
 import re2
+
+T = TypeVar("T")
 
 MEMORY = 8 << 20
 """Bytes that one compiled pattern, and one set of them, may take."""
@@ -24,6 +26,29 @@ def options() -> Any:
     chosen.log_errors = False
     chosen.max_mem = MEMORY
     return chosen
+
+
+class Text(str):
+    """A text that several rules look at, with what has been made of it."""
+
+    __slots__ = ("made",)
+    made: dict[Any, Any]
+
+    def __new__(cls, text: str) -> Self:
+        """Nothing has been made of it yet."""
+        self = super().__new__(cls, text)
+        self.made = {}
+        return self
+
+
+def once(text: str, make: Callable[[str], T]) -> T:
+    """What a function makes of a text, made once of a `Text`."""
+    if not isinstance(text, Text):
+        return make(text)
+    if make not in text.made:
+        text.made[make] = make(text)
+    found: T = text.made[make]
+    return found
 
 
 class PatternSet:
@@ -48,7 +73,7 @@ class PatternSet:
 
     def places(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Name, start and end of every occurrence that is not empty, in characters."""
-        encoded = text.encode()
+        encoded = once(text, str.encode)
         for index in self._occurring(encoded):
             for start, end in spans(self._patterns[index], text, encoded):
                 if end > start:
@@ -70,7 +95,7 @@ def spans(pattern: Any, text: str, encoded: bytes | None = None) -> Iterator[tup
 
     `encoded`: the text in UTF-8, for those who have it.
     """
-    encoded = text.encode() if encoded is None else encoded
+    encoded = once(text, str.encode) if encoded is None else encoded
     found = (match.span() for match in pattern.finditer(encoded))
     return found if len(encoded) == len(text) else _in_characters(found, encoded)
 

@@ -15,7 +15,7 @@ import re2
 from llmops_sidecars.contract import Action, UnicodeKind, UnicodeRule
 from llmops_sidecars.guard.rules.finding import Check, Finding
 from llmops_sidecars.guard.rules.forms import INVISIBLE, LOOK_ALIKES
-from llmops_sidecars.guard.rules.scan import PatternSet, beyond_ascii, options
+from llmops_sidecars.guard.rules.scan import PatternSet, beyond_ascii, once, options
 
 RULE = "unicode"
 ACTIONS = frozenset({Action.REPORT, Action.MASK, Action.BLOCK})
@@ -112,7 +112,7 @@ def make(rule: UnicodeRule) -> Check:
     candidates = PatternSet({kind: CANDIDATES[kind] for kind in rule.kinds})
 
     def find(text: str) -> list[Finding]:
-        if text.isascii() or not any(map(_SUSPECTS.__getitem__, beyond_ascii(text))):
+        if text.isascii() or not any(map(_SUSPECTS.__getitem__, once(text, beyond_ascii))):
             return []
         return [
             Finding(first, last, RULE, UnicodeKind(kind).value, label, rule.action)

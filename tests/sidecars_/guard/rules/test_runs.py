@@ -1,4 +1,4 @@
-"""Runs of digits, whose hopeless groups are passed over: nothing is lost by it, and a megabyte of them takes little."""
+"""Runs of digits, whose hopeless groups are passed over: nothing is lost by it, and long ones take little."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from llmops_sidecars.guard.rules.pii import accounts, phones
 from llmops_sidecars.guard.rules.pii.checksums import luhn
 from llmops_sidecars.guard.rules.pii.national.rule import NUMERIC, numbers
 
-SIZE = 1_000_000
-SECONDS = 3
-"""The worst of the rows takes a quarter of it where these tests were written."""
+SIZE = 400_000
+SECONDS = 1.5
+"""Of processor time; the worst of the rows takes a quarter of it where these tests were written."""
 
 ROWS = [
     *(
@@ -151,7 +151,7 @@ def test_no_group_is_passed_over_that_may_begin_a_phone_number(text: str) -> Non
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_megabyte_of_digits_takes_little(row: str) -> None:
+def test_a_long_run_of_digits_takes_little(row: str) -> None:
     find = pii.make(PiiRule()).find
     text = row * (SIZE // len(row))
     started = time.process_time()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import re2
 from hypothesis import given
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 
 from llmops_sidecars.contract import Action, Pattern, PatternsRule
 from llmops_sidecars.guard.rules import patterns
-from llmops_sidecars.guard.rules.scan import PatternSet, ends_word, plain, starts_word
+from llmops_sidecars.guard.rules.normal import normal
+from llmops_sidecars.guard.rules.scan import PatternSet, Text, ends_word, once, plain, starts_word
 
 
 def test_places_are_in_characters_whatever_stands_before() -> None:
@@ -102,3 +105,30 @@ def test_the_plain_form_keeps_every_place(text: str) -> None:
 )
 def test_compatible_characters_become_plain(text: str, expected: str) -> None:
     assert plain(text) == expected
+
+
+def test_what_is_made_of_a_text_is_made_once() -> None:
+    made: list[str] = []
+
+    def make(text: str) -> int:
+        made.append(text)
+        return len(text)
+
+    text = Text("abc")
+    assert [once(text, make), once(text, make), once(Text("abc"), make), once("abc", make)] == [3, 3, 3, 3]
+    assert len(made) == 3
+    assert (text, text[1:], hash(text)) == ("abc", "bc", hash("abc"))
+
+
+@given(st.text(alphabet="aB \t\n\x1f\u00a0\u2028\u3000\u0130\u00c9.,", max_size=30))
+def test_the_normal_form_leads_back_character_by_character(text: str) -> None:
+    form = normal(text)
+    assert "  " not in form.text
+    assert form.text == re.sub(" +", " ", "".join(" " if one.isspace() else small(one) for one in text))
+    for index, character in enumerate(form.text):
+        there = text[form.place(index)]
+        assert character == (" " if there.isspace() else small(there))
+
+
+def small(character: str) -> str:
+    return character.lower() if len(character.lower()) == 1 else character

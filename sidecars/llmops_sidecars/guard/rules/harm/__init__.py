@@ -115,7 +115,9 @@ def _begun(text: str) -> int:
 def _possible(hits: list[Hit], wanted: frozenset[HarmCategory]) -> list[Combination]:
     """The combinations of which a sentence has all concepts."""
     said = frozenset(concept for hit in hits for concept in hit.concepts)
-    return [one for one in lexicon().combinations if one.category in wanted and said.issuperset(one.concepts)]
+    known = lexicon().by_sharp
+    maybe = (one for concept in said & known.keys() for one in known[concept])
+    return [one for one in maybe if one.category in wanted and said.issuperset(one.concepts)]
 
 
 def _runs(hits: list[Hit], one: Combination) -> Iterator[tuple[int, int]]:

@@ -76,6 +76,14 @@ class Lexicon:
     frames: Mapping[str, Mapping[HarmCategory, float]]
 
     @cached_property
+    def by_sharp(self) -> Mapping[str, list[Combination]]:
+        """The combinations by the first of their concepts that is none of all texts; each has one."""
+        found: dict[str, list[Combination]] = {}
+        for one in self.combinations:
+            found.setdefault(next(concept for concept in one.concepts if concept not in COMMON), []).append(one)
+        return found
+
+    @cached_property
     def loose(self) -> frozenset[str]:
         """Concepts that harm together with nothing."""
         return frozenset({*self.frames, HARMLESS})

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmops_sidecars.guard.rules.harm.lexicon import HARMLESS, Words
-from llmops_sidecars.guard.rules.scan import beyond_ascii, replaced
+from llmops_sidecars.guard.rules.normal import normal
+from llmops_sidecars.guard.rules.scan import replaced
 
-WHITE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
-ALIKE = dict.fromkeys("\u2019\u02bc\u2032", "'") | {one: " " for one in map(chr, range(0x80, 0x3001)) if one.isspace()}
-"""Signs beyond ASCII that are apostrophes or spaces."""
+APOSTROPHES = dict.fromkeys("\u2019\u02bc\u2032", "'")
 
-_SPACES = re.compile("  +")
 ASCII_ENDS = (". ", "! ", "? ", "; ")
 ENDS = (*ASCII_ENDS, "\u3002", "\uff01", "\uff1f")
 """What ends a sentence with its first character."""
@@ -36,23 +33,15 @@ class Said:
     """A text; it prints without it."""
 
     def __init__(self, text: str) -> None:
-        """Fold it, and keep where each place comes from."""
-        small = _small(text)
-        pieces: list[str] = []
-        self._starts, self._origins, length, place = [0], [0], 0, 0
-        for space in _SPACES.finditer(small) if "  " in small else ():
-            pieces += (small[place : space.start()], " ")
-            length += space.start() - place + 1
-            place = space.end()
-            self._starts.append(length)
-            self._origins.append(place)
-        self.text = "".join([*pieces, small[place:]])
+        """Fold it."""
+        self._normal = normal(text)
+        small = self._normal.text
+        self.text = small if small.isascii() else replaced(small, APOSTROPHES)
         self._sentence = (0, 0)
 
     def place(self, index: int) -> int:
         """Where a place of this text is in the text that it was made of."""
-        piece = bisect_right(self._starts, index) - 1
-        return self._origins[piece] + index - self._starts[piece]
+        return self._normal.place(index)
 
     def hits(self, words: Words, begin: int = 0, stop: int | None = None) -> list[Hit]:
         """Words in order and apart: the first one counts, of those that begin together the longest.
@@ -110,15 +99,3 @@ def _end_after(text: str, index: int) -> int:
 
 def _start(hit: Hit) -> int:
     return hit.start
-
-
-def _small(text: str) -> str:
-    """The text in small letters, with one kind of space and of apostrophe, as long as it was."""
-    small = text.lower()
-    if len(small) != len(text):
-        small = "".join(one if len(one) == 1 else same for same, one in ((same, same.lower()) for same in text))
-    for white in WHITE:
-        small = small.replace(white, " ")
-    return (
-        small if small.isascii() else replaced(small, {one: ALIKE[one] for one in beyond_ascii(small) & ALIKE.keys()})
-    )

@@ -15,9 +15,6 @@ CARD = re.compile(
 )
 """How cards are printed: 13 to 19 digits (ISO/IEC 7812-1), the first one for banks, travel and merchants."""
 
-IBAN = r"[A-Za-z]{2}\d{2}[ \-]?[A-Za-z0-9]{1,4}"
-"""The beginning of one; the country says how long it is."""
-
 IBAN_LENGTHS = {
     **dict.fromkeys(("NO",), 15),
     **dict.fromkeys(("BE",), 16),
@@ -39,6 +36,9 @@ IBAN_LENGTHS = {
     **dict.fromkeys(("RU",), 33),
 }
 """Characters of an IBAN by country: the SWIFT IBAN registry."""
+
+IBAN = rf"(?i:{'|'.join(IBAN_LENGTHS)})\d{{2}}[ \-]?[A-Za-z0-9]{{1,4}}"
+"""The beginning of one; the country says how long it is."""
 
 
 def cards(text: str, start: int, end: int) -> list[tuple[int, int]]:

@@ -24,8 +24,10 @@ def _british_tax(digits: str) -> bool:
 
 def _german_tax(digits: str) -> bool:
     """Steuerliche Identifikationsnummer: of the first ten digits one is there twice or three times, all others once."""
-    counts = sorted(digits[:10].count(digit) for digit in set(digits[:10]))
-    return digits[0] != "0" and counts[-1] in {2, 3} and counts[-2] == 1 and mod_11_10(digits)
+    first, different = digits[:10], set(digits[:10])
+    twice = len(different) == 9  # noqa: PLR2004 - of ten
+    thrice = len(different) == 8 and 3 in map(first.count, different)  # noqa: PLR2004 - of ten
+    return digits[0] != "0" and (twice or thrice) and mod_11_10(digits)
 
 
 def _french(digits: str) -> bool:
@@ -64,9 +66,11 @@ def _swedish(digits: str) -> bool:
 def _norwegian(digits: str) -> bool:
     """Fødselsnummer, or D-nummer with 40 added to the day; two digits check."""
     day, month = int(digits[:2]) % 40, int(digits[2:4]) % 40
-    first = (weighted(digits, (3, 7, 6, 1, 8, 9, 4, 5, 2)) + int(digits[9])) % 11 == 0
-    second = (weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) + int(digits[10])) % 11 == 0
-    return first and second and is_short_date(digits[4:6], str(month), str(day))
+    return (
+        weighted(digits, (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)) % 11 == 0
+        and weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
+        and is_short_date(digits[4:6], str(month), str(day))
+    )
 
 
 def _starts_with_day(digits: str) -> bool:
