@@ -48,8 +48,8 @@ bench-gateway: setup ## Measure the request path beside other gateways, 15 minut
 bench-judgement: setup ## Measure how well the guard's rules judge, on texts that nothing was tuned on, 3 minutes
 	@$(VENV)/python -m bench.judgement
 
-train-injection: setup ## Train the classifier of the rule injection again, 3 minutes
-	@$(VENV)/python -m tools.injection.train
+train-injection: setup ## Train the classifier of the rule injection again, 4 minutes
+	@OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=Haswell $(VENV)/python -m tools.injection.train
 
 goals: setup   ## Show the goals of all benchmarks, unmet first
 	@$(VENV)/python -m tools.goals

@@ -5,24 +5,11 @@ from __future__ import annotations
 import base64
 import codecs
 import random
-import re
 from collections.abc import Callable
-from functools import cache
-
-from llmops_sidecars.guard.rules.injection.lexicon import lexicon
 
 LEET = {"a": "4@", "e": "3", "i": "1!", "o": "0", "s": "5$", "t": "7", "l": "1"}
 LOOKALIKES = {"a": "а", "c": "с", "e": "е", "i": "і", "o": "о", "p": "р", "s": "ѕ", "x": "х", "y": "у"}
 UNSEEN = "\u200b\u200c\u2060\ufeff"
-
-ENGLISH = 20
-"""Words of a section that are taken for English: the file gives them first."""
-
-SMALL_WORDS = frozenset({"you", "user", "if", "not", "question", "now", "must"})
-"""Concepts whose words do not stand for each other."""
-
-SWAPPED = 0.35
-"""Share of the words with a meaning that give way to another of the same meaning."""
 
 Disguise = Callable[[str, random.Random], str]
 
@@ -97,26 +84,3 @@ DISGUISES: dict[str, Disguise] = {
     "glued": glued,
 }
 """Those that keep the text's words, for the classifier to see; encodings are undone before it."""
-
-
-def reworded(text: str, chance: random.Random) -> str:
-    """Some words that the lexicon knows give way to others of their meaning, in the same alphabet."""
-
-    def other(found: re.Match[str]) -> str:
-        concept = lexicon().words.get(found[0].lower(), 0)
-        if not concept or lexicon().concepts[concept - 1] in SMALL_WORDS or chance.random() > SWAPPED:
-            return found[0]
-        choices = _english()[concept]
-        return chance.choice(choices) if choices else found[0]
-
-    return re.sub(r"[A-Za-z']+", other, text)
-
-
-@cache
-def _english() -> list[list[str]]:
-    """English words by concept: those of the first line of each section, which is English."""
-    by_concept: list[list[str]] = [[] for _ in range(len(lexicon().concepts) + 1)]
-    for word, concept in lexicon().words.items():
-        if word.isascii() and word.isalpha() and len(by_concept[concept]) < ENGLISH:
-            by_concept[concept].append(word)
-    return by_concept

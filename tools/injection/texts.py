@@ -10,10 +10,11 @@ from pathlib import Path
 from zlib import crc32
 
 from tools.injection.builtin import BUILTIN
-from tools.injection.disguise import DISGUISES, reworded
+from tools.injection.disguise import DISGUISES
 from tools.injection.grammar import Template, read
 
 FAMILY = Path(__file__).parent / "family"
+PROSE = Path(__file__).parent / "prose.txt"
 FOLDS = 3
 """Templates are dealt to this many parts; none has a template of another."""
 
@@ -33,6 +34,7 @@ class Text:
     kind: str
     language: str
     fold: int
+    source: str
 
     @property
     def harmful(self) -> bool:
@@ -57,6 +59,24 @@ WRAPPERS = (
     ("Q: {a}\nA: {b}\nQ: ", "\nA:"),
     ("", "\n\nText: {b}"),
     ("<document>\n{b}\n", "\n</document>\n{c}"),
+    ("From: office@example.org\nTo: me\nSubject: {a}\n\n{b}\n\n", "\n\nKind regards\n-- \n{a}"),
+    ("title: {a}\ndescription: >\n  {b}\n  ", "\ntags: [news, help]\n"),
+    ("id,name,comment\n1,Anna,{a}\n2,Ben,", "\n3,Carla,{b}\n"),
+    ("<item><title>{a}</title><body>{b} ", "</body></item>"),
+    ("[12:04] anna: {a}\n[12:05] ben: ", "\n[12:07] anna: {c}"),
+    ("2026-03-01 INFO {a}\n2026-03-01 WARN ", "\n2026-03-01 INFO done\n"),
+    ("/**\n * {a}\n * ", "\n */\nint main(void);\n"),
+    ("INSERT INTO notes (text) VALUES ('{a}'), ('", "');"),
+    ("## {a}\n\n{b}\n\n* ", "\n* {c}\n"),
+    ('[{"role": "user", "content": "{a}"}, {"role": "tool", "content": "', '"}]'),
+    ("Ticket 4711\nCustomer writes: {b} ", "\nPriority: normal"),
+    ("Answer the question using the passage.\nPassage: {b} ", "\nQuestion: {a}"),
+    ("{b}\n\nFootnote 1: ", "\n\n{c}"),
+    ("Notes of the meeting\n- {a}\n- ", "\n- {c}\nNext meeting: Friday"),
+    ('<img src="a.png" alt="', '">\n<p>{b}</p>'),
+    ("Event: {a}\nWhere: room 5\nDetails: ", "\nGuests: 4"),
+    ("Is this review positive or negative? Review: {b} ", ""),
+    ("{a} (", ") {c}"),
 )
 
 
@@ -98,7 +118,7 @@ def harmful(family: Family, each: int, chance: random.Random) -> Iterator[Text]:
         for number in range(_times(template, each)):
             payload = _payload(family, template, fold, chance)
             payload = _varied(payload, number, chance)
-            yield _placed(family, payload, template, fold, chance, alone=number % 3 != 1)
+            yield _placed(family, payload, template, fold, chance, alone=number % 2 == 0)
 
 
 def harmless(family: Family, each: int, chance: random.Random) -> Iterator[Text]:
@@ -112,10 +132,10 @@ def harmless(family: Family, each: int, chance: random.Random) -> Iterator[Text]
             text = template.make(chance)
             if number % 3 == 1:
                 text = _joined(family, [text], template.language, fold, chance, chance.randint(1, 4))
-            elif number % 3 == 2 and chance.random() < 0.5:
+            elif number % 3 == 2:
                 text = _wrapped(family, text, template.language, fold, chance)[0]
             text = _varied(text, number, chance)
-            yield Text(text, (0, 0), kind, template.language, fold)
+            yield Text(text, (0, 0), kind, template.language, fold, template.source)
 
 
 def documents(family: Family, count: int, chance: random.Random) -> Iterator[Text]:
@@ -125,7 +145,16 @@ def documents(family: Family, count: int, chance: random.Random) -> Iterator[Tex
         fold = number % FOLDS
         length = int(300 * (16000 / 300) ** chance.random())
         begin = [template.make(chance) for template in _trigger(family, language, fold, chance)]
-        yield Text(_filled(family, begin, language, fold, chance, length), (0, 0), "long", language, fold)
+        kind = "trigger long" if begin else "long"
+        text = _filled(family, begin, language, fold, chance, length)
+        yield Text(text, (0, 0), kind, language, fold, f"long {number}")
+
+
+def prose() -> Iterator[Text]:
+    """Harmless English that was written for people and not for this: passages of manuals and licences, by document."""
+    for passage in PROSE.read_text(encoding="utf-8").split("\f\n"):
+        document, text = passage.split("\n", 1)
+        yield Text(text.strip(), (0, 0), "prose", "en", crc32(document.encode()) % FOLDS, document)
 
 
 def hidden(family: Family, count: int, chance: random.Random) -> Iterator[Text]:
@@ -135,7 +164,7 @@ def hidden(family: Family, count: int, chance: random.Random) -> Iterator[Text]:
         fold = number % FOLDS
         template = chance.choice(family.some(language, "attack", fold))
         payload = _payload(family, template, fold, chance)
-        length = int(300 * (16000 / 300) ** chance.random())
+        length = int(200 * (4000 / 200) ** chance.random())
         text = _filled(family, [], language, fold, chance, length)
         place = chance.choice([found for found in range(len(text)) if text[found] in " \n"] or [0])
         yield _text(text[: place + 1], payload, text[place:], template, fold)
@@ -151,7 +180,7 @@ def _varied(text: str, number: int, chance: random.Random) -> str:
     """Now and then hidden, now and then in other words."""
     if number % 7 == 6:
         return chance.choice(list(DISGUISES.values()))(text, chance)
-    return reworded(text, chance) if number % 7 in (2, 4) else text
+    return text
 
 
 def _trigger(family: Family, language: str, fold: int, chance: random.Random) -> list[Template]:
@@ -172,7 +201,7 @@ def _payload(family: Family, template: Template, fold: int, chance: random.Rando
 
 def _placed(family: Family, payload: str, template: Template, fold: int, chance: random.Random, *, alone: bool) -> Text:
     if alone:
-        return Text(payload, (0, len(payload)), template.kind, template.language, fold)
+        return Text(payload, (0, len(payload)), template.kind, template.language, fold, template.source)
     if chance.random() < 0.5:
         before, after = _wrapping(family, template.language, fold, chance)
         return _text(before, payload, after, template, fold)
@@ -184,7 +213,7 @@ def _placed(family: Family, payload: str, template: Template, fold: int, chance:
 
 def _text(before: str, payload: str, after: str, template: Template, fold: int) -> Text:
     attack = (len(before), len(before) + len(payload))
-    return Text(before + payload + after, attack, template.kind, template.language, fold)
+    return Text(before + payload + after, attack, template.kind, template.language, fold, template.source)
 
 
 def _wrapping(family: Family, language: str, fold: int, chance: random.Random) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from llmops_sidecars.guard.rules.injection.judge import _margin, evidence_of
@@ -33,14 +34,14 @@ def raised(using: Model, group: str, bucket: int) -> Model:
 def test_each_language_and_length_is_held_to_its_own_threshold(group: str, bucket: int) -> None:
     using = model()
     text = TEXTS[group] * max(SIZES[bucket] // len(TEXTS[group]) + 1, 1)
-    found = evidence_of(text, using)
+    found = evidence_of(text, using, np.zeros(1, np.float32))
     assert found is not None
-    before = _margin(text, found, using)
+    before = _margin(len(text), found, using)
     moved = {
         (other, place)
         for other in GROUPS
         for place in range(len(SIZES))
-        if _margin(text, found, raised(using, other, place)) != before
+        if _margin(len(text), found, raised(using, other, place)) != before
     }
     assert moved == {(group, bucket)}
-    assert _margin(text, found, raised(using, group, bucket)) == pytest.approx(before - 9)
+    assert _margin(len(text), found, raised(using, group, bucket)) == pytest.approx(before - 9)

@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import numpy as np
+
+from llmops_sidecars.guard.rules.injection.tokens import CODE, REVERSED, ROTATED, Tokens
+from llmops_sidecars.guard.rules.injection.words import words_of
+
 MOST_PIECES, LONGEST = 8, 16384
 """Pieces decoded in a text, and characters of one; what is beyond is looked at as it stands."""
 
@@ -24,9 +29,8 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{20,}={0,2}")
 HEXADECIMAL = re.compile(r"(?:\\x|0x|\b)?[0-9a-fA-F]{2}(?:[ :,]?(?:\\x|0x)?[0-9a-fA-F]{2}){11,}")
 ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|&#x?[0-9A-Fa-f]+;|&[a-z]+;)")
 FEWEST_ESCAPES = 3
-CIPHER_MARKS = re.compile(r"\b(?:gur|naq|lbhe|lbh|flfgrz|cebzcg|vafgehpgvbaf|vtaber)\b", re.IGNORECASE)
-"""Frequent words, and those of attacks, after a rotation by 13 letters."""
-REVERSED_MARKS = re.compile(r"\b(?:eht|dna|ruoy|uoy|metsys|tpmorp|snoitcurtsni|erongi|lla)\b", re.IGNORECASE)
+LEAST_GLUED, LEAST_ENCODED = 16, 12
+"""Letters of an unknown word that may be several; letters of one, or unknown words with digits, that may be a code."""
 FEWEST_MARKS = 2
 
 
@@ -38,10 +42,10 @@ class Piece(NamedTuple):
     end: int
 
 
-def pieces_of(text: str) -> list[Piece]:
-    """Everything that is decoded, at most `MOST_PIECES`."""
+def pieces_of(text: str, said: Tokens) -> list[Piece]:
+    """Everything that is decoded, at most `MOST_PIECES`; `said` are the text's tokens."""
     found: list[Piece] = []
-    for piece in _decoded(text):
+    for piece in _decoded(text, said):
         if len(piece.text) >= LEAST and piece.text != text:
             found.append(piece)
         if len(found) == MOST_PIECES:
@@ -49,7 +53,21 @@ def pieces_of(text: str) -> list[Piece]:
     return found
 
 
-def _decoded(text: str) -> Iterator[Piece]:
+def _decoded(text: str, said: Tokens) -> Iterator[Piece]:
+    if said.spelled or said.glued >= LEAST_GLUED:
+        yield Piece(" ".join(words_of(text[:LONGEST]).words), 0, len(text))
+    if said.code >= LEAST_ENCODED or np.count_nonzero(said.rows == CODE) >= LEAST_ENCODED:
+        yield from _from_runs(text)
+    short = text[:LONGEST]
+    if sum(map(short.count, "%\\&")) >= FEWEST_ESCAPES and len(ESCAPES.findall(short)) >= FEWEST_ESCAPES:
+        yield Piece(_unescaped(short), 0, len(text))
+    if np.count_nonzero(said.rows == ROTATED) >= FEWEST_MARKS:
+        yield Piece(codecs.encode(short, "rot13"), 0, len(text))
+    if np.count_nonzero(said.rows == REVERSED) >= FEWEST_MARKS:
+        yield Piece(short[::-1], 0, len(text))
+
+
+def _from_runs(text: str) -> Iterator[Piece]:
     for found in BASE64.finditer(text):
         if (said := _from_base64(found[0][:LONGEST])) is not None:
             yield Piece(said, found.start(), found.end())
@@ -57,13 +75,6 @@ def _decoded(text: str) -> Iterator[Piece]:
         digits = re.sub(r"\\x|0x|[^0-9a-fA-F]", "", found[0][:LONGEST])
         if (said := _readable(bytes.fromhex(digits[: len(digits) // 2 * 2]))) is not None:
             yield Piece(said, found.start(), found.end())
-    short = text[:LONGEST]
-    if len(ESCAPES.findall(short)) >= FEWEST_ESCAPES:
-        yield Piece(_unescaped(short), 0, len(text))
-    if len(CIPHER_MARKS.findall(short)) >= FEWEST_MARKS:
-        yield Piece(codecs.encode(short, "rot13"), 0, len(text))
-    if len(REVERSED_MARKS.findall(short)) >= FEWEST_MARKS:
-        yield Piece(short[::-1], 0, len(text))
 
 
 def _from_base64(said: str) -> str | None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-from llmops_sidecars.guard.rules.injection.features import BLOCKS, CHAINS, Features, Kind
+from llmops_sidecars.guard.rules.injection.features import BLOCKS, CHAINS, Features, Kind, Places
 from llmops_sidecars.guard.rules.injection.segments import Segment
 
 Scores = NDArray[np.float32]
+
+
+class Weights(Protocol):
+    """The weights of places in the hashed space."""
+
+    def __getitem__(self, places: Places, /) -> Scores:
+        """One for each place."""
+
 
 SCALES = (2.0, 4.0, 2.0, 3.0)
 """How much words, pieces of words, and concepts count at the same weight."""
@@ -17,7 +27,7 @@ DAMPING = (0.0, 0.0, 1.0, 0.0)
 """Added to the number of features before its root is taken."""
 
 
-def logits(features: Features, weights: Scores, offset: float, segments: list[Segment]) -> Scores:
+def logits(features: Features, weights: Weights, offset: float, segments: list[Segment]) -> Scores:
     """One log-odds for each segment: for each block the sum of its weights over the root of their number."""
     starts, ends = np.array(segments, np.int64).reshape(-1, 2).T
     total = np.full(len(segments), offset, np.float32)
@@ -33,7 +43,7 @@ def logits(features: Features, weights: Scores, offset: float, segments: list[Se
 
 
 def _sums(
-    kind: Kind, weights: Scores, starts: NDArray[np.int64], ends: NDArray[np.int64], *, ordered: bool
+    kind: Kind, weights: Weights, starts: NDArray[np.int64], ends: NDArray[np.int64], *, ordered: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum of weights and number of features wholly inside each segment."""
     worth = weights[kind.places]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,9 +13,11 @@ from llmops_sidecars.guard.rules.injection.encodings import pieces_of
 from llmops_sidecars.guard.rules.injection.evidence import Scores, logits
 from llmops_sidecars.guard.rules.injection.features import Meaning, features_of, meaning_of
 from llmops_sidecars.guard.rules.injection.model import Model, model
+from llmops_sidecars.guard.rules.injection.net import windows_of
 from llmops_sidecars.guard.rules.injection.patterns import Shape, shapes_of
 from llmops_sidecars.guard.rules.injection.scripts import bucket_of, group_of
 from llmops_sidecars.guard.rules.injection.segments import Segment, groups, sentences, windows
+from llmops_sidecars.guard.rules.injection.tokens import Tokens, tokens_of
 from llmops_sidecars.guard.rules.injection.words import Words, words_of
 
 Span = tuple[int, int, str, float]
@@ -25,6 +28,12 @@ ATTACK = 0.5
 
 NOTHING = -6.0
 """Log-odds that stand for evidence that a text is too short to have."""
+
+CLEARED = 0.49
+"""The highest score of what the first look calls harmless; lower thresholds look at all of it closely."""
+
+MOST_PARTS, MOST_WINDOWS = 6, 8
+"""Parts of a text that are looked at closely, and windows of one: the bound of what a text can cost."""
 
 UNNAMED = "instruction"
 """The kind of a place that has no known shape."""
@@ -40,6 +49,7 @@ class Evidence:
     sentences: Scores
     groups: Scores
     group_parts: list[Segment]
+    odds: NDArray[np.float32]
 
     @cached_property
     def shapes(self) -> list[Shape]:
@@ -47,8 +57,32 @@ class Evidence:
         return shapes_of(self.said, self.meaning)
 
 
-def evidence_of(text: str, using: Model) -> Evidence | None:
-    """Weigh all sentences and groups of them; None for a text without words."""
+@dataclass(frozen=True)
+class Part:
+    """Characters from and to before which the first look is not sure of, and the log-odds of its windows."""
+
+    start: int
+    end: int
+    odds: NDArray[np.float32]
+
+
+def parts_of(said: Tokens, using: Model, least: float) -> list[Part]:
+    """What has to be looked at closely, the most suspicious first: neighbouring windows together, within bounds."""
+    odds = using.net.windows(said.rows)
+    chosen = np.flatnonzero(odds >= least)
+    if not len(chosen):
+        return []
+    runs = np.split(chosen, np.flatnonzero(np.diff(chosen) > 1) + 1)
+    cut = [run[at : at + MOST_WINDOWS] for run in runs for at in range(0, len(run), MOST_WINDOWS)]
+    best = sorted(cut, key=lambda run: -odds[run].max())[:MOST_PARTS]
+    places = windows_of(len(said.rows))
+    return [
+        Part(int(said.starts[places[run[0]][0]]), int(said.ends[places[run[-1]][1] - 1]), odds[run]) for run in best
+    ]
+
+
+def evidence_of(text: str, using: Model, odds: NDArray[np.float32]) -> Evidence | None:
+    """Weigh all sentences and groups of them; None for a text without words. `odds` are the first look's."""
     said = words_of(text)
     parts = sentences(said.words)
     if not parts:
@@ -57,19 +91,22 @@ def evidence_of(text: str, using: Model) -> Evidence | None:
     features = features_of(said, meaning)
     together = groups(parts) or parts
     scores = logits(features, using.weights, using.offset, [*parts, *together])
-    return Evidence(said, meaning, parts, scores[: len(parts)], scores[len(parts) :], together)
+    return Evidence(said, meaning, parts, scores[: len(parts)], scores[len(parts) :], together, odds)
 
 
 def summary(found: Evidence) -> NDArray[np.float64]:
     """The figures that the whole is judged by.
 
-    Best sentences and groups, the best window's mean, how many known shapes, and a constant.
+    Best sentences and groups, the best window's mean, how many known shapes, the first look's highest and mean
+    log-odds, and a constant.
     """
     single = np.sort(found.sentences)[::-1]
     double = np.sort(found.groups)[::-1]
     best = [single[place] if place < len(single) else NOTHING for place in range(3)]
     names = {name for name, *_ in found.shapes}
-    return np.array([*best, double[0], max(single[0], double[0]), _best_window(found), min(len(names), 3), 1.0], float)
+    first = [found.odds.max(), found.odds.mean()]
+    many = min(len(names), 3)
+    return np.array([*best, double[0], max(single[0], double[0]), _best_window(found), many, *first, 1.0], float)
 
 
 def _best_window(found: Evidence) -> float:
@@ -85,37 +122,50 @@ def _best_window(found: Evidence) -> float:
 
 def score(text: str) -> float:
     """From 0 to 1: an attack from `ATTACK` on."""
-    return max([_score(text), *(_score(piece.text) for piece in pieces_of(text))])
+    return max((value for *_, value in _judged(text, 0.0)), default=0.0)
 
 
 def spans(text: str, threshold: float = ATTACK) -> list[Span]:
     """The places of a text that make it an attack; none when its score is under the threshold."""
-    encoded = ((piece.start, piece.end, "encoded", _score(piece.text)) for piece in pieces_of(text))
-    return sorted([*_spans(text, threshold), *(one for one in encoded if one[3] >= threshold)])
+    return sorted(_judged(text, threshold))
 
 
-def _score(text: str) -> float:
+def _judged(text: str, threshold: float) -> list[Span]:
+    """Every place with a score from the threshold on; those of a decoded piece are one."""
     using = model()
-    found = evidence_of(text, using)
-    return 0.0 if found is None else _share(_margin(text, found, using))
+    said = tokens_of(text, using.net.index)
+    found = list(_spans(text, said, using, threshold))
+    for piece in pieces_of(text, said):
+        inside = [value for *_, value in _spans(piece.text, tokens_of(piece.text, using.net.index), using, threshold)]
+        if inside:
+            found.append((piece.start, piece.end, "encoded", max(inside)))
+    return found
 
 
-def _margin(text: str, found: Evidence, using: Model) -> float:
+def _spans(text: str, said: Tokens, using: Model, threshold: float) -> Iterator[Span]:
+    for part, found in weighed(text, said, using, using.least if threshold > CLEARED else -np.inf):
+        most = 1.0 if part.odds.max() >= using.least else CLEARED
+        if (value := min(_share(_margin(len(text), found, using)), most)) >= threshold:
+            for guilty in _guilty(found):
+                start, end = _characters(found.said, guilty)
+                yield part.start + start, part.start + end, _kind(found, guilty), value
+
+
+def weighed(text: str, said: Tokens, using: Model, least: float) -> Iterator[tuple[Part, Evidence]]:
+    """The parts that are looked at closely, each with its evidence."""
+    for part in parts_of(said, using, least):
+        if (found := evidence_of(text[part.start : part.end], using, part.odds)) is not None:
+            yield part, found
+
+
+def _margin(length: int, found: Evidence, using: Model) -> float:
     """Log-odds above what texts of this length and language are held to."""
-    threshold = using.thresholds[group_of(found.said.words)][bucket_of(len(text))]
+    threshold = using.thresholds[group_of(found.said.words)][bucket_of(length)]
     return float((summary(found) * using.total).sum()) - threshold
 
 
 def _share(margin: float) -> float:
     return float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
-
-
-def _spans(text: str, threshold: float) -> list[Span]:
-    using = model()
-    found = evidence_of(text, using)
-    if found is None or (value := _share(_margin(text, found, using))) < threshold:
-        return []
-    return [(*_characters(found.said, part), _kind(found, part), value) for part in _guilty(found)]
 
 
 def _guilty(found: Evidence) -> list[Segment]:
