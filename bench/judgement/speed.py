@@ -15,11 +15,14 @@ from bench.judgement.rates import percentile
 from llmops_sidecars.contract import Policy
 from llmops_sidecars.guard.policy import compile_policy
 from llmops_sidecars.guard.rules.injection.judge import spans
+from llmops_sidecars.guard.rules.injection.model import model
+from llmops_sidecars.guard.rules.injection.tokens import tokens_of
 from llmops_sidecars.guard.verdict import examine
 
 TOKENS_CHARACTERS = 2048
 """Of 512 tokens of English prose, four a token."""
 
+KILOBYTE = 1024
 LONG_CHARACTERS = 16384
 REPEATS = 60
 
@@ -42,13 +45,23 @@ def measure() -> dict[str, Any]:
     prose = [made.prose("en", LONG_CHARACTERS)[:LONG_CHARACTERS] for _ in range(REPEATS)]
     chance = random.Random(5)
     records = [_records(chance)[:LONG_CHARACTERS] for _ in range(REPEATS)]
+    kilobytes = [made.prose("en", KILOBYTE)[:KILOBYTE] for _ in range(400)]
     return {
+        "injection, first look, 1 KB": _spread(first_look, kilobytes),
+        "injection, first look, 16 KB": _spread(first_look, prose),
+        "injection, 1 KB": _spread(spans, kilobytes),
         "injection, 512 tokens": _spread(spans, short),
         "injection, 16 KB": _spread(spans, prose),
         "injection, MiB of memory once loaded": round(_footprint(), 1),
         "rules, 16 KB of prose": _stage(prose),
         "rules, 16 KB of records": _stage(records),
     }
+
+
+def first_look(text: str) -> object:
+    """What every text goes through, and most texts alone."""
+    net = model().net
+    return net.windows(tokens_of(text, net.index).rows)
 
 
 def _stage(texts: Sequence[str]) -> dict[str, Any]:

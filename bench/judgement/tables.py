@@ -137,7 +137,7 @@ def _pii(figures: Mapping[str, Any]) -> list[str]:
 
 def _speed(figures: Mapping[str, Any]) -> list[str]:
     single = [
-        (name, f"{one['p50_ms']:.2f}", f"{one['p99_ms']:.2f}")
+        (name, f"{one['p50_ms']:.3f}", f"{one['p99_ms']:.3f}")
         for name, one in figures.items()
         if name.startswith("injection") and isinstance(one, Mapping)
     ]
