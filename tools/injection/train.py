@@ -61,10 +61,10 @@ DOUBTFUL = 0.0
 MISSED = 0.03
 """Share of the attacks that the first look may call harmless."""
 
-NATURAL, HARD = 0.97, 0.90
+NATURAL, HARD = 0.98, 0.90
 """Shares of harmless texts, and of those made to be mistaken, that must stay under the threshold."""
 
-LONG, LONG_FROM = 0.90, 2
+LONG, LONG_FROM = 0.95, 2
 """The same share for long texts, and from which length on: this family's repeat few templates, none of them seen."""
 
 MADE_HARD = ("trigger", "security", "systemprompt", "prompts")
