@@ -65,7 +65,7 @@ class Judging:
 
     def window(self, rules: Rules) -> Window | WholeText:
         """The window of a new text under these rules."""
-        return WholeText(rules) if self.whole(rules) else Window(rules, self.bounds)
+        return WholeText(rules, self.vault) if self.whole(rules) else Window(rules, self.bounds)
 
     def require_room(self, characters: int, rules: Rules) -> None:
         """Bound what is collected, under all rules together; raises ApiError."""
@@ -174,7 +174,7 @@ class GuardedName:
     def __init__(self, judging: Judging) -> None:
         """Start empty."""
         self._judging, self._rules = judging, judging.rules.beside_content
-        self._whole = WholeText(self._rules)
+        self._whole = WholeText(self._rules, judging.vault)
         self.told = False
 
     @property

@@ -52,6 +52,12 @@ class Vault:
             insort(self._known, known)
         return known
 
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where its placeholders stand in a text."""
+        if self.empty or "[" not in text:
+            return []
+        return [found.span() for found in _PLACEHOLDER.finditer(text) if found[0] in self._values]
+
     def restored(self, text: str, encode: Callable[[str], str] = str) -> str:
         """The text with values in the place of their placeholders; `encode` fits a value to where it is put."""
         if "[" not in text:

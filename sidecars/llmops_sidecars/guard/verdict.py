@@ -186,6 +186,17 @@ def gathered(
     return Findings(_apart(acting), tuple(reported), tuple(errors), tuple(seconds))
 
 
+def outside(findings: Findings, places: Collection[tuple[int, int]]) -> Findings:
+    """Findings without those within places."""
+    if not places:
+        return findings
+
+    def apart(some: Iterable[Finding]) -> tuple[Finding, ...]:
+        return tuple(one for one in some if not any(start <= one.start and one.end <= end for start, end in places))
+
+    return findings._replace(places=apart(findings.places), reported=apart(findings.reported))
+
+
 def name(finding: Finding) -> str:
     """What a refusal tells the caller: the rule, with what it is about, or the author's name of a pattern or a list."""
     if finding.rule in TELLING:

@@ -27,7 +27,8 @@ from llmops_sidecars.contract import Action, StreamWindow
 from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.rules.finding import Finding
 from llmops_sidecars.guard.rules.scan import LETTERS, options, plain
-from llmops_sidecars.guard.verdict import Counts, count, decide, examine, mask, name
+from llmops_sidecars.guard.vault import Vault
+from llmops_sidecars.guard.verdict import Counts, count, decide, examine, mask, name, outside
 
 CONTEXT = 64
 """Characters of released text that rules see at least, for word boundaries and what began there."""
@@ -188,13 +189,16 @@ class Window:
 
 
 class WholeText:
-    """A text of an answer that does not stream: it is judged at its end, all of it. The interface is a window's."""
+    """A text of an answer that does not stream: it is judged at its end, all of it. The interface is a window's.
+
+    Placeholders of the `vault` are the guard's own words: rules have no say in what stands within one.
+    """
 
     due = None
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, vault: Vault | None = None) -> None:
         """Start empty."""
-        self._rules = rules
+        self._rules, self._vault = rules, vault
         self._pieces: list[str] = []
 
     @property
@@ -217,7 +221,8 @@ class WholeText:
         text, self._pieces = "".join(self._pieces), []
         if not text:
             return Release()
-        verdict = decide(text, examine(text, self._rules))
+        findings = examine(text, self._rules)
+        verdict = decide(text, findings if self._vault is None else outside(findings, self._vault.places(text)))
         checked = len(text) if self._rules.checks else 0
         return Release(verdict.text, verdict.blocked_by, verdict.counts, verdict.errors, checked)
 

@@ -20,6 +20,7 @@ from llmops_sidecars.contract import (
 )
 from llmops_sidecars.guard.policy import Rules, compile_policy
 from llmops_sidecars.guard.rules.finding import Check, Finding
+from llmops_sidecars.guard.vault import Vault
 from llmops_sidecars.guard.verdict import RuleError, judge
 from llmops_sidecars.guard.window import LEAST_TAIL, MOST_HELD, Release, WholeText, Window
 from tests.sidecars_.guard.rules.kit import PATTERNED
@@ -294,6 +295,19 @@ def test_a_text_that_does_not_stream_is_judged_at_its_end() -> None:
     assert whole.push("example.com", 99.0) == Release()
     assert whole.flush() == Release("write to ", "pii", {("pii", "Email", "Block"): 1}, checked=25)
     assert whole.flush() == Release()
+
+
+def test_what_stands_within_a_placeholder_of_the_request_is_no_finding() -> None:
+    vault, text = Vault(), "Jane Smith called"
+    known = vault.placeholder(Finding(0, 10, "pii", "PersonName", "[PERSON]", Action.MASK, unmask=True), text)
+    guessed = f"[PERSON_{'a' * 12}]"
+    rule = PhrasesRule(phrases=("person",), whole_words=False, action=Action.MASK)
+    whole = WholeText(compile_policy(Policy("p", "v", output=(rule,))).output, vault)
+    whole.push(f"{known}, a person, {guessed}", 0.0)
+    release = whole.flush()
+    assert release.text.startswith(f"{known}, a ")
+    assert "person" not in release.text.removeprefix(known).lower()
+    assert sum(release.counts.values()) == 2
 
 
 def test_what_a_rule_waits_for_is_held_beyond_its_time() -> None:
