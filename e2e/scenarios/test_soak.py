@@ -24,7 +24,7 @@ from e2e.kit.wait import until
 
 pytestmark = pytest.mark.cluster
 NAME, MODEL, MIB = "soak", "support-chat", 1024 * 1024
-WARM_SECONDS, SECONDS, SAMPLE_SECONDS = 60.0, 60.0, 1.0
+WARM_SECONDS, SECONDS, SAMPLE_SECONDS = 30.0, 60.0, 1.0
 MOST_MIB_A_MINUTE = 4.0
 """Of either process. A kilobyte that each request leaves behind would be ten times as much."""
 
