@@ -54,7 +54,7 @@ class ChatWriter:
     def __init__(self, head: Head, request: ChatRequest) -> None:
         self._usage, self._choices = request.wants_usage, request.choices
         self._chunks = ChunkWriter(_id(head), head.created, head.model, usage=request.wants_usage)
-        self._chunk = self._obfuscated if request.wants_obfuscation else self._plain
+        self._obfuscates = request.wants_obfuscation
 
     def begin(self) -> bytes:
         """The role of each choice."""
@@ -62,7 +62,7 @@ class ChatWriter:
 
     def more(self, choices: Sequence[ChunkChoice]) -> bytes:
         """A chunk for each."""
-        return b"".join(map(self._chunk, choices))
+        return b"".join(map(self._obfuscated if self._obfuscates else self._plain, choices))
 
     def end(self, usage: Usage) -> bytes:
         """The usage where it was asked for, `[DONE]`."""

@@ -185,7 +185,7 @@ class _Connection(asyncio.Protocol):
     """A connection, and the answer to the request that it has; the parser calls the `on_` methods."""
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._transport: Any = None
         self._waiter: asyncio.Future[None] | None = None
         self._lost = self._paused = False
@@ -208,7 +208,8 @@ class _Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> None:
         """Send a request."""
         self._reset()
-        self._transport.write(request)
+        if not self._lost:
+            self._transport.write(request)
 
     async def head(self) -> None:
         """Wait for status and headers; raises DownstreamUnavailableError."""
@@ -228,7 +229,7 @@ class _Connection(asyncio.Protocol):
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._unread = 0
-        if self._paused:
+        if self._paused and not self._lost:
             self._paused = False
             self._transport.resume_reading()
         return data
@@ -260,8 +261,9 @@ class _Connection(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Tell whoever waits."""
+        """Tell whoever waits; let go of what refers back to this, so that it is gone with its last user."""
         self._lost = True
+        self._parser = self._transport = None
         self._wake()
 
     def on_header(self, name: bytes, value: bytes) -> None:
