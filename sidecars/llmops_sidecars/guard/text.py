@@ -65,7 +65,7 @@ class Judging:
 
     def window(self, rules: Rules) -> Window | WholeText:
         """The window of a new text under these rules."""
-        return WholeText(rules, self.vault) if self.whole(rules) else Window(rules, self.bounds)
+        return WholeText(rules, self.vault) if self.whole(rules) else Window(rules, self.bounds, self.vault)
 
     def require_room(self, characters: int, rules: Rules) -> None:
         """Bound what is collected, under all rules together; raises ApiError."""

@@ -28,7 +28,7 @@ from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.rules.finding import Finding
 from llmops_sidecars.guard.rules.scan import LETTERS, options, plain
 from llmops_sidecars.guard.vault import Vault
-from llmops_sidecars.guard.verdict import Counts, count, decide, examine, mask, name, outside
+from llmops_sidecars.guard.verdict import Counts, Findings, count, decide, examine, mask, name, outside
 
 CONTEXT = 64
 """Characters of released text that rules see at least, for word boundaries and what began there."""
@@ -67,11 +67,14 @@ class Release:
 
 
 class Window:
-    """One text of a streamed answer. Times are seconds of any clock that does not go back."""
+    """One text of a streamed answer. Times are seconds of any clock that does not go back.
 
-    def __init__(self, rules: Rules, bounds: StreamWindow) -> None:
+    Placeholders of the `vault` are the guard's own words: rules have no say in what stands within one.
+    """
+
+    def __init__(self, rules: Rules, bounds: StreamWindow, vault: Vault | None = None) -> None:
         """Start empty."""
-        self._rules, self._bounds = rules, bounds
+        self._rules, self._bounds, self._vault = rules, bounds, vault
         self._most_tail = max(bounds.hold_back_characters, LEAST_TAIL, rules.context, rules.longest_tail)
         self._most_context = max(CONTEXT, rules.context)
         self._context, self._held = "", ""
@@ -143,14 +146,15 @@ class Window:
         text, before = plain(self._context + self._held), len(self._context)
         found = TAIL.search(text[before:])
         begins = len(text) if found is None else before + int(found.start())
-        return max(min((begins, *(tail(text) for tail in self._rules.tails))) - before, 0)
+        unfinished = 0 if self._vault is None else self._vault.pending(self._held)
+        return max(min((begins, len(text) - unfinished, *(tail(text) for tail in self._rules.tails))) - before, 0)
 
     def _advance(self, cut: int, settled: int) -> Release:
         """Check all, and release up to `cut` or to where a finding or a block allows it.
 
         A finding that ends after `settled` may still change.
         """
-        findings = examine(self._context + self._held, self._rules)
+        findings = _examined(self._context + self._held, self._rules, self._vault)
         before = len(self._context)
         places = [_moved(place, before) for place in findings.places if place.end > before]
         cut, blocking = self._decide(cut, settled, places)
@@ -189,10 +193,7 @@ class Window:
 
 
 class WholeText:
-    """A text of an answer that does not stream: it is judged at its end, all of it. The interface is a window's.
-
-    Placeholders of the `vault` are the guard's own words: rules have no say in what stands within one.
-    """
+    """A text of an answer that does not stream: it is judged at its end, all of it. The interface is a window's."""
 
     due = None
 
@@ -221,10 +222,15 @@ class WholeText:
         text, self._pieces = "".join(self._pieces), []
         if not text:
             return Release()
-        findings = examine(text, self._rules)
-        verdict = decide(text, findings if self._vault is None else outside(findings, self._vault.places(text)))
+        verdict = decide(text, _examined(text, self._rules, self._vault))
         checked = len(text) if self._rules.checks else 0
         return Release(verdict.text, verdict.blocked_by, verdict.counts, verdict.errors, checked)
+
+
+def _examined(text: str, rules: Rules, vault: Vault | None) -> Findings:
+    """What rules find outside of placeholders; raises RuleError."""
+    findings = examine(text, rules)
+    return findings if vault is None else outside(findings, vault.places(text))
 
 
 def _moved(place: Finding, before: int) -> Finding:

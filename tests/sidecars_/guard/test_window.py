@@ -310,6 +310,21 @@ def test_what_stands_within_a_placeholder_of_the_request_is_no_finding() -> None
     assert sum(release.counts.values()) == 2
 
 
+@pytest.mark.parametrize("label", ["[PERSON]", "[the person]"])
+@pytest.mark.parametrize("action", [Action.MASK, Action.BLOCK])
+def test_nor_is_it_on_a_stream_however_it_is_cut(label: str, action: Action) -> None:
+    vault = Vault()
+    known = vault.placeholder(Finding(0, 10, "pii", "PersonName", label, Action.MASK, unmask=True), "Jane Smith called")
+    rule = PhrasesRule(phrases=("person",), whole_words=False, action=action)
+    rules = compile_policy(Policy("p", "v", output=(rule,))).output
+    said = f"Now {known} called, and went."
+    for cut in range(1, len(said)):
+        window = Window(rules, HURRIED, vault)
+        parts = [window.push(said[:cut], 0.0), window.push("", 9.0), window.push(said[cut:], 9.5), window.flush()]
+        assert "".join(part.text for part in parts) == said
+        assert not any(part.counts for part in parts)
+
+
 def test_what_a_rule_waits_for_is_held_beyond_its_time() -> None:
     """Here sentences: what a rule says of one may depend on its end."""
     sentences = Check("sentence", tail=lambda text: text.rfind(". ") + 2 if ". " in text else 0)
