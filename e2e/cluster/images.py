@@ -70,6 +70,12 @@ TARGETS = {
             context="e2e/triton-cpu/model-data",
             inputs=("e2e/triton-cpu/model-data",),
         ),
+        Target(
+            name="names-model",
+            dockerfile="e2e/cluster/data.Dockerfile",
+            context="e2e/names-model",
+            inputs=("e2e/names-model",),
+        ),
     )
 }
 

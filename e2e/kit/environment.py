@@ -9,7 +9,7 @@ from dataclasses import dataclass
 KUBECONFIG = "KUBECONFIG"
 REACHES_SERVICES = "LLMOPS_E2E_REACHES_SERVICES"
 IMAGE_PREFIX = "LLMOPS_E2E_IMAGE_"
-IMAGES = ("operator", "sidecar", "triton-cpu", "model-data")
+IMAGES = ("operator", "sidecar", "triton-cpu", "model-data", "names-model")
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,8 @@ def test_old_archives_of_an_image_go_and_those_of_others_stay(docker: Path, sett
 
 def test_an_unknown_image_is_refused_with_the_known_ones(docker: Path, settings: Settings) -> None:
     with pytest.raises(
-        ClusterError, match="no image is called 'triton': there are operator, sidecar, triton-cpu, model-data"
+        ClusterError,
+        match="no image is called 'triton': there are operator, sidecar, triton-cpu, model-data, names-model",
     ):
         images.build(settings, ["operator", "triton"])
     assert not docker.exists()

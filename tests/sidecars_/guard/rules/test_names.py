@@ -240,3 +240,11 @@ async def test_rules_that_name_the_same_file_share_it_until_it_changes(tmp_path:
     assert first._model._loaded is second._model._loaded is not None
     third = Names("pii", names_model(tmp_path, {"eve": {"B-PER": 20}}))
     assert await third.places(["Alice, Eve"]) == [[(7, 10)]]
+
+
+def test_the_model_of_the_scenarios_is_the_one_that_is_made_here(tmp_path: Path) -> None:
+    names_model(tmp_path)
+    kept = Path(__file__).parents[4] / "e2e" / "names-model"
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {
+        one.name: one.read_bytes() for one in kept.iterdir()
+    }
