@@ -48,6 +48,17 @@ def ready(kube: Kube, namespace: str) -> bool:
     return is_true(kube.get("LLMDeployment", NAME, namespace), "Ready")
 
 
+def configuration_of(kube: Kube, namespace: str, name: str) -> str:
+    """The digest of what the pods are to run, as the status says."""
+    return str(value(kube.get("LLMDeployment", name, namespace), ("status", "configuration")))
+
+
+def serves_another(kube: Kube, namespace: str, name: str, before: str) -> bool:
+    """Whether one status says both: Ready, and another configuration; each by itself may be of before the change."""
+    document = kube.get("LLMDeployment", name, namespace)
+    return is_true(document, "Ready") and value(document, ("status", "configuration")) != before
+
+
 def value(document: Document | None, path: tuple[str, ...]) -> Any:
     for key in path:
         document = (document or {}).get(key)
@@ -127,15 +138,16 @@ def test_a_changed_template_reaches_every_deployment_that_uses_it(
 ) -> None:
     kube.apply(deployment(namespace, environment.images, "second", **SPEC))
     until("second Ready", lambda: is_true(kube.get("LLMDeployment", "second", namespace), "Ready"), 60)
+    before = {name: configuration_of(kube, namespace, name) for name in (NAME, "second")}
     kube.apply(template(namespace, content="In short: {{ question }}"))
-    for name in (NAME, "second"):
+    for name, digest in before.items():
         configuration = f"{name}-sidecars"
         until(
             f"the new template in {configuration}",
             lambda configuration=configuration: "In short" in str(kube.get("ConfigMap", configuration, namespace)),  # type: ignore[misc]
             BACK_SECONDS,
         )
-        until("Ready", lambda name=name: is_true(kube.get("LLMDeployment", name, namespace), "Ready"), 30)  # type: ignore[misc]
+        until("Ready with it", lambda name=name, digest=digest: serves_another(kube, namespace, name, digest), 30)  # type: ignore[misc]
     kube.delete("LLMDeployment", "second", namespace)
 
 
