@@ -7,7 +7,6 @@ generation.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from msgspec import Struct
 from llmops_sidecars.openai.answers import TokenLogprob, ToolCallDelta, Usage
 from llmops_sidecars.openai.chat import ChatRequest, Message
 from llmops_sidecars.openai.embeddings import EmbeddingsRequest
+from llmops_sidecars.proxy.deadline import Deadline
 
 DEFAULT_OUTPUT_TOKENS = 1024
 """For Triton, when neither the client nor the template says: its model's own default of 32 cuts nearly every answer."""
@@ -123,7 +123,6 @@ async def generate_one_token(driver: Driver) -> None:
 
 async def settle(rest: AsyncIterator[Any]) -> None:
     """Let a stream end by itself after its last piece, for a short while."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(SETTLE_SECONDS):
-            async for _ in rest:
-                pass
+    with contextlib.suppress(TimeoutError), Deadline(SETTLE_SECONDS):
+        async for _ in rest:
+            pass

@@ -81,7 +81,11 @@ class EventSplitter:
         if self._after_return:
             data = data.removeprefix(b"\n")
         self._after_return = data.endswith(b"\r")
-        self._buffer += data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not self._buffer and len(data) <= self._max and data.endswith(b"\n\n"):
+            return [event for block in data.split(b"\n\n") for event in _data(block)]
+        self._buffer += data
         return self._take()
 
     def _take(self) -> list[bytes]:
