@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from llmops_sidecars.proxy.asgi import ASGIApp, Headers, Message, Receive, Scope, Send, cancel
+from llmops_sidecars.proxy.asgi import (
+    ASGIApp,
+    Headers,
+    Message,
+    Receive,
+    Receiver,
+    Scope,
+    Send,
+    cancel,
+    receiver,
+)
 from llmops_sidecars.proxy.downstream import DownstreamCutError, DownstreamResponse, DownstreamUnavailableError
 
 LEAVE_SECONDS = 1.0
@@ -25,6 +35,7 @@ class _Exchange:
     def __init__(self, app: ASGIApp, scope: Scope, body: bytes) -> None:
         self._body: bytes | None = body
         self._left = asyncio.Event()
+        self._receiver = Receiver(self._receive)
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue(QUEUED_MESSAGES)
         self._ended = False
         self._task = asyncio.create_task(self._run(app, scope))
@@ -59,6 +70,7 @@ class _Exchange:
     async def leave(self) -> None:
         """Let the application end: by itself after a whole answer or when it sees that its client has left."""
         self._left.set()
+        self._receiver.leave()
         while not self._messages.empty():
             self._messages.get_nowait()
         try:
@@ -72,7 +84,7 @@ class _Exchange:
     async def _run(self, app: ASGIApp, scope: Scope) -> None:
         """Run the application; None is its last message, whatever became of it."""
         try:
-            await app(scope, self._receive, self._send)
+            await app(scope, self._receiver, self._send)
         except Exception:  # noqa: BLE001 - as a server: the reader sees an answer that ends, the log says why
             _log.exception("an application in this process failed")
         await self._messages.put(None)
@@ -110,22 +122,27 @@ class AppDownstream:
 
     async def run(self, path: str, headers: Headers, body: bytes, receive: Receive, send: Send) -> None:
         """POST in the task of the caller, who gets the messages as they are made; `receive` tells when he has left."""
-        await self._app(_scope("POST", path, headers, body), _Asking(body, receive), send)
+        await self._app(_scope("POST", path, headers, body), _Asking(body, receiver(receive)), send)
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
 
-class _Asking:
+class _Asking(Receiver):
     """A request's `receive`: its body, then what the caller's own has to say."""
 
-    def __init__(self, body: bytes, receive: Receive) -> None:
+    def __init__(self, body: bytes, caller: Receiver) -> None:
+        super().__init__(self._next)
         self._body: bytes | None = body
-        self._receive = receive
+        self._caller = caller
 
-    async def __call__(self) -> Message:
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        """The caller knows."""
+        self._caller.when_left(call)
+
+    async def _next(self) -> Message:
         if self._body is None:
-            return await self._receive()
+            return await self._caller()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
 

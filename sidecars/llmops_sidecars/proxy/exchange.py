@@ -1,0 +1,78 @@
+"""One request on a connection and its answer: uvicorn's, with less work for each."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from llmops_sidecars.proxy.asgi import Message, Receiver
+
+NO_BODY = frozenset({204, 304})
+"""Statuses whose answers have no body, nor say how it is framed."""
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What must not stand in a header's value: it could end the header."""
+
+
+class Exchange(RequestResponseCycle):
+    """The exchange. Its `receive` is a `Receiver`: whoever answers need not wait for the client to leave."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.receive: Receiver = Receiver(super().receive)  # type: ignore[arg-type,assignment]
+
+    async def send(self, message: Message) -> None:  # type: ignore[override]
+        """Write a message of the application, as soon as the client takes it; to one that has left, nothing."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._start(message)
+        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self._go_on(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{message['type']!r} is not what comes next")
+
+    def _start(self, message: Message) -> None:
+        """Status and header fields; their names are in lower case."""
+        fields, status = [*self.default_headers, *message.get("headers", ())], message["status"]
+        if _CONTROL.search(b"".join([value for _, value in fields])):
+            raise RuntimeError("a header field with a control character")
+        self.response_started, self.waiting_for_100_continue = True, False
+        self.chunked_encoding = status not in NO_BODY and self.scope["method"] != "HEAD"
+        for name, value in fields:
+            if name == b"content-length":
+                self.expected_content_length, self.chunked_encoding = int(value), False
+            elif name == b"connection":
+                self.keep_alive = self.keep_alive and value.lower() != b"close"
+        if not self.keep_alive:
+            fields = [*(field for field in fields if field[0] != b"connection"), (b"connection", b"close")]
+        if self.chunked_encoding:
+            fields.append((b"transfer-encoding", b"chunked"))
+        lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+        self.transport.write(b"%b%b\r\n" % (STATUS_LINE[status], lines))
+
+    def _go_on(self, body: bytes, *, more: bool) -> None:
+        """A piece of the body; after the last one the connection is idle, or closed."""
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+        elif self.chunked_encoding:
+            piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            self.transport.write(piece if more else piece + b"0\r\n\r\n")
+        else:
+            self.expected_content_length -= len(body)
+            self.transport.write(body)
+        if self.expected_content_length < 0 or (self.expected_content_length and not more):
+            raise RuntimeError("an answer of another length than its head says")
+        if not more:
+            self._end()
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
