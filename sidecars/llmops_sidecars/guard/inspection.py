@@ -25,11 +25,13 @@ class Inspection:
 
     def __init__(self, policy: CompiledPolicy, context: Context, record: Record) -> None:
         """Bind the rules to the request."""
-        known = replace(
-            context, request=record.request_id, tenant=record.partition, policy=(policy.name, policy.version)
-        )
-        self.input, self._record = policy.input.bound(replace(known, direction=INPUT)), record
-        self.output = policy.output.bound(replace(known, direction=OUTPUT))
+        self.input, self.output, self._record = policy.input, policy.output, record
+        if policy.input.binds or policy.output.binds:
+            known = replace(
+                context, request=record.request_id, tenant=record.partition, policy=(policy.name, policy.version)
+            )
+            self.input = policy.input.bound(replace(known, direction=INPUT))
+            self.output = policy.output.bound(replace(known, direction=OUTPUT))
         self.vault = Vault()
         self._texts: list[str] = []
         self._messages = 0

@@ -7,9 +7,9 @@ per loop looks at the table when the earliest entry known to it is due. Entries 
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import TracebackType
 from typing import Self
-from weakref import WeakKeyDictionary
 
 
 class Deadline:
@@ -27,7 +27,7 @@ class Deadline:
         assert task is not None, "a deadline is for what a task awaits"  # noqa: S101 - for mypy
         self._task, self.expired = task, False
         self._at = loop.time() + self._seconds
-        self._sweeper = _SWEEPERS.get(loop) or _new_sweeper(loop)
+        self._sweeper = _sweeper_of(loop)
         self._sweeper.add(self)
         return self
 
@@ -53,7 +53,7 @@ class _Sweeper:
     """The entries of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._entries: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next = float("inf")
@@ -69,10 +69,10 @@ class _Sweeper:
     def _schedule(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._next, self._timer = at, self._loop.call_at(at, self._sweep)
+        self._next, self._timer = at, self.loop.call_at(at, self._sweep)
 
     def _sweep(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         self._next, self._timer = float("inf"), None
         for entry in sorted((entry for entry in self._entries if entry.at <= now), key=lambda entry: entry.at):
             self._entries.discard(entry)
@@ -81,9 +81,15 @@ class _Sweeper:
             self._schedule(min(entry.at for entry in self._entries))
 
 
-_SWEEPERS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Sweeper] = WeakKeyDictionary()
+class _Thread(threading.local):
+    sweeper: _Sweeper | None = None
+    """Of the thread's last loop."""
 
 
-def _new_sweeper(loop: asyncio.AbstractEventLoop) -> _Sweeper:
-    _SWEEPERS[loop] = sweeper = _Sweeper(loop)
-    return sweeper
+_THREAD = _Thread()
+
+
+def _sweeper_of(loop: asyncio.AbstractEventLoop) -> _Sweeper:
+    if _THREAD.sweeper is None or _THREAD.sweeper.loop is not loop:
+        _THREAD.sweeper = _Sweeper(loop)
+    return _THREAD.sweeper
