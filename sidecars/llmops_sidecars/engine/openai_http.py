@@ -174,7 +174,8 @@ def _message(body: bytes) -> str | None:
 class _Reading:
     """An answer as it is read. `done`: its last event has come; `begun`: some piece of it has.
 
-    `error`: what the provider told instead of going on, to be raised once the pieces before it have left.
+    `error`: what ends it before that, to be raised once the pieces before it have left; a provider's own words never
+    leave.
     """
 
     def __init__(self, request: GenerateRequest) -> None:
@@ -212,9 +213,10 @@ class _Reading:
                 if event == DONE_DATA:
                     self.done = True
                     break
-                chunks.append(_decoded(event))
+                chunks.append(decode_chunk(event))
         except ApiError as error:
-            self.error = error
+            self.error = engine_failed()
+            self.error.__cause__ = error
         return chunks
 
     def _held(self, piece: Piece) -> bool:
@@ -230,10 +232,10 @@ class _Reading:
 
 def _told(chunk: Chunk) -> list[Piece]:
     """What a chunk adds to its choices; the usage goes with the last."""
-    pieces = [_piece(choice) for choice in chunk.choices]
+    pieces = [piece for choice in chunk.choices if (piece := _piece(choice)) != Piece(index=choice.index)]
     if chunk.tokens is not None:
         pieces[-1:] = [msgspec.structs.replace(pieces[-1] if pieces else Piece(), usage=chunk.tokens)]
-    return [piece for piece in pieces if piece != Piece(index=piece.index)]
+    return pieces
 
 
 def _piece(choice: ChunkChoice) -> Piece:
@@ -260,11 +262,3 @@ def _vectors(body: bytes, inputs: int) -> Vectors:
     if found.keys() != set(range(inputs)):
         raise engine_failed("The model's answer has not one vector for each input.")
     return Vectors(tuple(found[index] for index in range(inputs)), answer.usage.prompt_tokens)
-
-
-def _decoded(event: bytes) -> Chunk:
-    """A chunk; a provider's own error, whatever it says, becomes ours."""
-    try:
-        return decode_chunk(event)
-    except ApiError as error:
-        raise engine_failed() from error

@@ -64,10 +64,11 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, pace: Pace = 
     compressed one, 400 for a Content-Length that is no number, 408 when it arrives more slowly than `pace`; and
     ClientDisconnectedError.
     """
-    if (header(scope, b"content-encoding") or "identity").strip().lower() != "identity":
-        raise compressed_body()
-    if _content_length(scope) > limit:
-        raise body_too_large(limit)
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in {b"identity", b""}:
+            raise compressed_body()
+        if name == b"content-length" and _length(value) > limit:
+            raise body_too_large(limit)
     try:
         return await _read(receive, limit, pace)
     except TimeoutError as error:
@@ -236,11 +237,8 @@ class _Watch:
             self.working.cancel()
 
 
-def _content_length(scope: Scope) -> int:
-    value = header(scope, b"content-length")
-    if value is None:
-        return 0
-    if not (value.isascii() and value.isdigit()):
+def _length(value: bytes) -> int:
+    if not value.isdigit():
         raise invalid_request("Content-Length must be a number of bytes.", code="invalid_header")
     return int(value)
 

@@ -105,7 +105,7 @@ class _Pooled(ABC):
             connection.abort()
 
     def _encoded(self, method: str, path: str, headers: Headers, body: bytes) -> bytes:
-        fields = b"".join(b"%b: %b\r\n" % field for field in headers)
+        fields = b"".join([name + b": " + value + b"\r\n" for name, value in headers])
         start = f"{method} {self.prefix}{path} HTTP/1.1\r\nhost: {self.host}\r\n".encode()
         ending = b"" if self.keep else b"connection: close\r\n"
         return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (start, fields, ending, len(body), body)
@@ -201,11 +201,16 @@ class _Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self.status = 0
-        self.headers: dict[str, str] = {}
+        self._fields: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._unread = 0
         self._head_bytes = 0
         self._complete = self._keep = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's header fields."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._fields}
 
     @property
     def reusable(self) -> bool:
@@ -276,7 +281,7 @@ class _Connection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MOST_HEAD:
             self.abort()
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there, unless it is that of an answer that only announces another."""
@@ -284,7 +289,7 @@ class _Connection(asyncio.Protocol):
         if status >= FIRST_FINAL and not self._lost:
             self.status = status
         else:
-            self.headers = {}
+            self._fields = []
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""

@@ -28,13 +28,15 @@ class Deadline:
         self._task, self.expired = task, False
         self._at = loop.time() + self._seconds
         self._sweeper = _sweeper_of(loop)
-        self._sweeper.add(self)
+        self._sweeper.entries.add(self)
+        if self._at < self._sweeper.next:
+            self._sweeper.schedule(self._at)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._sweeper.remove(self)
+        self._sweeper.entries.discard(self)
         if self.expired and not self._task.uncancel() and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise TimeoutError from error
 
@@ -54,31 +56,23 @@ class _Sweeper:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._entries: set[Deadline] = set()
+        self.entries: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._next = float("inf")
+        self.next = float("inf")
 
-    def add(self, entry: Deadline) -> None:
-        self._entries.add(entry)
-        if entry.at < self._next:
-            self._schedule(entry.at)
-
-    def remove(self, entry: Deadline) -> None:
-        self._entries.discard(entry)
-
-    def _schedule(self, at: float) -> None:
+    def schedule(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._next, self._timer = at, self.loop.call_at(at, self._sweep)
+        self.next, self._timer = at, self.loop.call_at(at, self._sweep)
 
     def _sweep(self) -> None:
         now = self.loop.time()
-        self._next, self._timer = float("inf"), None
-        for entry in sorted((entry for entry in self._entries if entry.at <= now), key=lambda entry: entry.at):
-            self._entries.discard(entry)
+        self.next, self._timer = float("inf"), None
+        for entry in sorted((entry for entry in self.entries if entry.at <= now), key=lambda entry: entry.at):
+            self.entries.discard(entry)
             entry.expire()
-        if self._entries:
-            self._schedule(min(entry.at for entry in self._entries))
+        if self.entries:
+            self.schedule(min(entry.at for entry in self.entries))
 
 
 class _Thread(threading.local):

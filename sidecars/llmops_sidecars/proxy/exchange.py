@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -12,7 +11,7 @@ from llmops_sidecars.proxy.asgi import Message, Receiver
 NO_BODY = frozenset({204, 304})
 """Statuses whose answers have no body, nor say how it is framed."""
 
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROLS = bytes({*range(32), 127} - {ord("\t")})
 """What must not stand in a header's value: it could end the header."""
 
 
@@ -39,7 +38,8 @@ class Exchange(RequestResponseCycle):
     def _start(self, message: Message) -> None:
         """Status and header fields; their names are in lower case."""
         fields, status = [*self.default_headers, *message.get("headers", ())], message["status"]
-        if _CONTROL.search(b"".join([value for _, value in fields])):
+        values = b"".join([value for _, value in fields])
+        if len(values.translate(None, CONTROLS)) < len(values):
             raise RuntimeError("a header field with a control character")
         self.response_started, self.waiting_for_100_continue = True, False
         self.chunked_encoding = status not in NO_BODY and self.scope["method"] != "HEAD"
@@ -52,8 +52,8 @@ class Exchange(RequestResponseCycle):
             fields = [*(field for field in fields if field[0] != b"connection"), (b"connection", b"close")]
         if self.chunked_encoding:
             fields.append((b"transfer-encoding", b"chunked"))
-        lines = b"".join([b"%b: %b\r\n" % field for field in fields])
-        self.transport.write(b"%b%b\r\n" % (STATUS_LINE[status], lines))
+        lines = [name + b": " + value for name, value in fields]
+        self.transport.write(STATUS_LINE[status] + b"\r\n".join([*lines, b"", b""]))
 
     def _go_on(self, body: bytes, *, more: bool) -> None:
         """A piece of the body; after the last one the connection is idle, or closed."""
