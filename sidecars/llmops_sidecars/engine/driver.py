@@ -84,12 +84,15 @@ class Vectors(Struct, frozen=True):
 def merged(pieces: Iterable[Piece]) -> list[Piece]:
     """The pieces, with texts of one choice that follow each other as one; what says more than text stays apart."""
     result: list[Piece] = []
+    goes_on = False
     for piece in pieces:
-        before = result[-1] if result else None
-        if before is not None and before.index == piece.index and _is_text(before) and _is_text(piece):
+        is_text = _is_text(piece)
+        if goes_on and is_text and result[-1].index == piece.index:
+            before = result[-1]
             result[-1] = Piece(before.text + piece.text, before.tokens + piece.tokens, index=piece.index)
         else:
             result.append(piece)
+        goes_on = is_text
     return result
 
 

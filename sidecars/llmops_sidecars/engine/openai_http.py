@@ -201,7 +201,12 @@ class _Reading:
 
         Texts that came together leave together, as long as the answer is shorter than it may be: then each counts.
         """
-        pieces = [piece for chunk in self._chunks(data) for piece in _told(chunk) if not self._held(piece)]
+        pieces: list[Piece] = []
+        for chunk in self._chunks(data):
+            if self._last is None and (text := chunk.text):
+                pieces.append(Piece(text, 1))
+            else:
+                pieces += [piece for piece in _told(chunk) if not self._held(piece)]
         self._left -= sum(piece.tokens for piece in pieces)
         self.begun = self.begun or bool(pieces)
         return merged(pieces) if self._left >= 0 else pieces

@@ -83,8 +83,10 @@ class EventSplitter:
         self._after_return = data.endswith(b"\r")
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if not self._buffer and len(data) <= self._max and data.endswith(b"\n\n"):
-            return [event for block in data.split(b"\n\n") for event in _data(block)]
+        if not self._buffer and len(data) <= self._max and data.startswith(b"data: ") and data.endswith(b"\n\n"):
+            events = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(events):  # none but those that end events: each is one line of data
+                return events
         self._buffer += data
         return self._take()
 
