@@ -8,8 +8,8 @@ generation.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -124,8 +124,8 @@ async def generate_one_token(driver: Driver) -> None:
             pass
 
 
-async def settle(rest: AsyncIterator[Any]) -> None:
-    """Let a stream end by itself after its last piece, for a short while."""
+async def settle(read: Callable[[], Awaitable[object]]) -> None:
+    """Let a stream end by itself after its last piece, for a short while: until a read gives nothing."""
     with contextlib.suppress(TimeoutError), Deadline(SETTLE_SECONDS):
-        async for _ in rest:
+        while await read():
             pass

@@ -80,7 +80,7 @@ class OpenAIHttp:
                     if reading.error is not None:
                         raise reading.error
                 if reading.done:
-                    await settle(response.stream())
+                    await settle(response.read)
                 yield reading.last
         except (DownstreamCutError, EventTooLargeError) as cut:
             if reading.begun:

@@ -43,6 +43,7 @@ JSON = (b"content-type", b"application/json")
 """The header of a JSON body."""
 
 T = TypeVar("T")
+Body = TypeVar("Body", bytes, bytearray)
 
 
 class ClientDisconnectedError(Exception):
@@ -69,6 +70,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, pace: Pace = 
             raise compressed_body()
         if name == b"content-length" and _length(value) > limit:
             raise body_too_large(limit)
+    whole = receive.whole() if isinstance(receive, Receiver) else None
+    if whole is not None:
+        return _within(limit, whole)
     try:
         return await _read(receive, limit, pace)
     except TimeoutError as error:
@@ -153,7 +157,7 @@ class StreamSender:
 
 
 class Receiver:
-    """ASGI's `receive` that also calls back when the client leaves, for servers that know it at once."""
+    """ASGI's `receive` that need not be awaited: it gives what has come, and calls back when the client leaves."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -163,6 +167,10 @@ class Receiver:
     def __call__(self) -> Awaitable[Message]:
         """The next message."""
         return self._receive()
+
+    def whole(self) -> bytes | None:
+        """The body, once, when all of it has come; None where that is not known."""
+        return None
 
     def when_left(self, call: Callable[[], object] | None) -> None:
         """Have this called, and nothing else from now on, when the client leaves; at once when it has left."""
@@ -243,6 +251,12 @@ def _length(value: bytes) -> int:
     return int(value)
 
 
+def _within(limit: int, body: Body) -> Body:
+    if len(body) > limit:
+        raise body_too_large(limit)
+    return body
+
+
 async def _read(receive: Receive, limit: int, pace: Pace) -> bytes:
     body, now = bytearray(), asyncio.get_running_loop().time
     began = now()
@@ -252,7 +266,6 @@ async def _read(receive: Receive, limit: int, pace: Pace) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientDisconnectedError
         body += message.get("body", b"")
-        if len(body) > limit:
-            raise body_too_large(limit)
+        _within(limit, body)
         if not message.get("more_body", False):
             return bytes(body)

@@ -85,6 +85,8 @@ class Connection(HttpToolsProtocol):
     ends, as HTTP allows. uvicorn would not see such a client leave.
     """
 
+    cycle: Exchange
+
     def __init__(
         self,
         config: ListenerConfig,
@@ -118,7 +120,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no more, and tell who answers its request."""
         super().connection_lost(exc)
-        self._tell_left()
+        if self.cycle is not None:
+            self.cycle.leave()
         self._addresses[self._address] -= 1
         if not self._addresses[self._address]:
             del self._addresses[self._address]
@@ -249,14 +252,8 @@ class Connection(HttpToolsProtocol):
         elif self.cycle.response_started:
             self.transport.abort()
         else:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            self._tell_left()
+            self.cycle.leave()
             self._leave(error)
-
-    def _tell_left(self) -> None:
-        if isinstance(self.cycle, Exchange):
-            self.cycle.receive.leave()
 
     def _told(self, error: ApiError) -> bytes:
         """The response for an error that only this connection knows of."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from llmops_sidecars.proxy.asgi import Message, Receiver
+from llmops_sidecars.proxy.asgi import Message, Receive, Receiver
 
 NO_BODY = frozenset({204, 304})
 """Statuses whose answers have no body, nor say how it is framed."""
@@ -18,9 +18,34 @@ CONTROLS = bytes({*range(32), 127} - {ord("\t")})
 class Exchange(RequestResponseCycle):
     """The exchange. Its `receive` is a `Receiver`: whoever answers need not wait for the client to leave."""
 
-    def __init__(self, **parts: Any) -> None:
-        super().__init__(**parts)
-        self.receive: Receiver = Receiver(super().receive)  # type: ignore[arg-type,assignment]
+    _when_left: Callable[[], object] | None = None
+
+    @property
+    def receive(self) -> Receiver:  # type: ignore[override]
+        """A new one: one that was kept here would keep this in a circle."""
+        return _Receiver(self, super().receive)  # type: ignore[arg-type]
+
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        """Have this called when the client leaves, at once when it has left."""
+        self._when_left = call
+        if self.disconnected and call is not None:
+            call()
+
+    def leave(self) -> None:
+        """The client has left, or is done with."""
+        self.disconnected = True
+        self.message_event.set()
+        if self._when_left is not None:
+            self._when_left()
+
+    def whole(self) -> bytes | None:
+        """The body, once, when all of it has come."""
+        if self.more_body or self.disconnected or self.response_complete or not self.message_event.is_set():
+            return None
+        self.message_event.clear()
+        self.flow.resume_reading()
+        body, self.body = bytes(self.body), bytearray()
+        return body
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
         """Write a message of the application, as soon as the client takes it; to one that has left, nothing."""
@@ -76,3 +101,17 @@ class Exchange(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+class _Receiver(Receiver):
+    """An exchange's."""
+
+    def __init__(self, exchange: Exchange, receive: Receive) -> None:
+        super().__init__(receive)
+        self._exchange = exchange
+
+    def whole(self) -> bytes | None:
+        return self._exchange.whole()
+
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        self._exchange.when_left(call)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from llmops_sidecars.proxy.asgi import (
     ASGIApp,
@@ -29,13 +30,35 @@ QUEUED_MESSAGES = 4
 _log = logging.getLogger(__name__)
 
 
+class _Given(Receiver):
+    """A request's `receive`: its body, which is there, then what `rest` has to say."""
+
+    def __init__(self, body: bytes, rest: Receive) -> None:
+        super().__init__(rest)
+        self._body: bytes | None = body
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        body = self.whole()
+        return await super().__call__() if body is None else {"type": "http.request", "body": body, "more_body": False}
+
+    def whole(self) -> bytes | None:
+        """The body, once."""
+        body, self._body = self._body, None
+        return body
+
+
+async def _until(left: asyncio.Event) -> Message:
+    await left.wait()
+    return {"type": "http.disconnect"}
+
+
 class _Exchange:
     """One request to an application, and what it has answered so far. It is the response too."""
 
     def __init__(self, app: ASGIApp, scope: Scope, body: bytes) -> None:
-        self._body: bytes | None = body
         self._left = asyncio.Event()
-        self._receiver = Receiver(self._receive)
+        self._receiver = _Given(body, partial(_until, self._left))
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue(QUEUED_MESSAGES)
         self._ended = False
         self._task = asyncio.create_task(self._run(app, scope))
@@ -89,13 +112,6 @@ class _Exchange:
             _log.exception("an application in this process failed")
         await self._messages.put(None)
 
-    async def _receive(self) -> Message:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._left.wait()
-        return {"type": "http.disconnect"}
-
     async def _send(self, message: Message) -> None:
         """Take a message; after the client has left it goes nowhere, as with a server."""
         if not self._left.is_set():
@@ -128,23 +144,16 @@ class AppDownstream:
         """Nothing is kept open."""
 
 
-class _Asking(Receiver):
-    """A request's `receive`: its body, then what the caller's own has to say."""
+class _Asking(_Given):
+    """A request's `receive`, of which the caller's own knows when its client has left."""
 
     def __init__(self, body: bytes, caller: Receiver) -> None:
-        super().__init__(self._next)
-        self._body: bytes | None = body
+        super().__init__(body, caller)
         self._caller = caller
 
     def when_left(self, call: Callable[[], object] | None) -> None:
         """The caller knows."""
         self._caller.when_left(call)
-
-    async def _next(self) -> Message:
-        if self._body is None:
-            return await self._caller()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
 
 
 def _scope(method: str, path: str, headers: Headers, body: bytes) -> Scope:
