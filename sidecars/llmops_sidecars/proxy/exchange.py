@@ -84,14 +84,14 @@ class Exchange(RequestResponseCycle):
         """A piece of the body; after the last one the connection is idle, or closed."""
         if self.scope["method"] == "HEAD":
             self.expected_content_length = 0
-        elif self.chunked_encoding:
+        elif not self.chunked_encoding:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0 or (self.expected_content_length and not more):
+                raise RuntimeError("an answer of another length than its head says")
+            self.transport.write(body)
+        else:
             piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             self.transport.write(piece if more else piece + b"0\r\n\r\n")
-        else:
-            self.expected_content_length -= len(body)
-            self.transport.write(body)
-        if self.expected_content_length < 0 or (self.expected_content_length and not more):
-            raise RuntimeError("an answer of another length than its head says")
         if not more:
             self._end()
 
