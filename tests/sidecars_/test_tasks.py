@@ -30,7 +30,7 @@ BOUNDS = {
     "guard/access/issuer.py:look": "held by the issuer; one at a time",
     "guard/admin.py:start_drain": "held by the application; one a process",
     "guard/app.py:run": "a group of three, as long as the process lives",
-    "proxy/asgi.py:until_disconnect": "held here and cancelled at the end; one a request",
+    "proxy/asgi.py:when_left": "held by the receiver and cancelled at the end; one a request of a server not our own",
     "proxy/inprocess.py:__init__": "held by the exchange, which waits for it; one a request",
     "proxy/server.py:serve": "held here; one a listener, and a few a process",
 }

@@ -13,7 +13,7 @@ from llmops_sidecars.cache.flight import Flight
 from llmops_sidecars.openai.answers import decode_chunk
 from llmops_sidecars.openai.errors import ApiError, decode_error, engine_failed, engine_unavailable
 from llmops_sidecars.openai.events import DONE_DATA, EventSplitter, EventTooLargeError
-from llmops_sidecars.proxy.asgi import Headers, Message, Receive, Send
+from llmops_sidecars.proxy.asgi import Headers, Message, Receive, Receiver, Send
 from llmops_sidecars.proxy.inprocess import AppDownstream
 
 CHAT_PATH = "/v1/chat/completions"
@@ -27,7 +27,7 @@ async def generate(engine: AppDownstream, headers: Headers, body: bytes, flight:
     """Send the request and record its answer; raises ApiError. Cancelling this cancels the engine's work."""
     recording = _Recording(flight)
     try:
-        await engine.run(CHAT_PATH, headers, body, _never, recording.send)
+        await engine.run(CHAT_PATH, headers, body, Receiver(_never), recording.send)
     except Exception:  # noqa: BLE001 - as behind a server: the answer ends, and the log says why
         _log.exception("the engine's application failed")
     recording.require_whole()

@@ -7,16 +7,16 @@ generation.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import Protocol
 
 from msgspec import Struct
 
 from llmops_sidecars.openai.answers import TokenLogprob, ToolCallDelta, Usage
 from llmops_sidecars.openai.chat import ChatRequest, Message
 from llmops_sidecars.openai.embeddings import EmbeddingsRequest
+from llmops_sidecars.proxy.deadline import Deadline
 
 DEFAULT_OUTPUT_TOKENS = 1024
 """For Triton, when neither the client nor the template says: its model's own default of 32 cuts nearly every answer."""
@@ -84,12 +84,15 @@ class Vectors(Struct, frozen=True):
 def merged(pieces: Iterable[Piece]) -> list[Piece]:
     """The pieces, with texts of one choice that follow each other as one; what says more than text stays apart."""
     result: list[Piece] = []
+    goes_on = False
     for piece in pieces:
-        before = result[-1] if result else None
-        if before is not None and before.index == piece.index and _is_text(before) and _is_text(piece):
+        is_text = _is_text(piece)
+        if goes_on and is_text and result[-1].index == piece.index:
+            before = result[-1]
             result[-1] = Piece(before.text + piece.text, before.tokens + piece.tokens, index=piece.index)
         else:
             result.append(piece)
+        goes_on = is_text
     return result
 
 
@@ -121,9 +124,8 @@ async def generate_one_token(driver: Driver) -> None:
             pass
 
 
-async def settle(rest: AsyncIterator[Any]) -> None:
-    """Let a stream end by itself after its last piece, for a short while."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(SETTLE_SECONDS):
-            async for _ in rest:
-                pass
+async def settle(read: Callable[[], Awaitable[object]]) -> None:
+    """Let a stream end by itself after its last piece, for a short while: until a read gives nothing."""
+    with contextlib.suppress(TimeoutError), Deadline(SETTLE_SECONDS):
+        while await read():
+            pass

@@ -24,25 +24,19 @@ async def answer_events(
     Nothing is yielded before the first piece, so that an error before it can still be a status. Raises ApiError as the
     driver does, and `engine_failed` for a stream that ends without a finish reason for each choice: it was cut.
     """
-    events = _Events(writer, request.n)
-    async with contextlib.aclosing(bounded(pieces, request)) as answer:
-        async for piece in answer:
-            yield events.of(piece)
-            if events.ended:
-                yield events.end()
-                return
-    raise engine_failed("The model's answer ended before it was complete.")
-
-
-async def bounded(pieces: AsyncGenerator[Piece], request: GenerateRequest) -> AsyncGenerator[Piece]:
-    """Each choice's pieces up to the first stop word, or the last token allowed, when the engine goes on after it."""
-    bounds = [_Bounds(request) for _ in range(request.n)]
+    events, bounds = _Events(writer, request.n), [_Bounds(request) for _ in range(request.n)]
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
             if not 0 <= piece.index < request.n:
                 raise engine_failed("The model answered with more choices than it was asked for.")
-            if not bounds[piece.index].reached:
-                yield bounds[piece.index].cut(piece)
+            if bounds[piece.index].reached:
+                continue
+            told = events.of(bounds[piece.index].cut(piece))
+            if events.ended:
+                yield told + events.end()
+                return
+            yield told
+    raise engine_failed("The model's answer ended before it was complete.")
 
 
 def counted(tokens: int) -> Usage:
@@ -54,7 +48,10 @@ def counted(tokens: int) -> Usage:
 
 
 class _Bounds:
-    """Where one choice ends, if it does not end by itself; `reached` once it has ended."""
+    """Where one choice ends when the engine goes on: at its first stop word, or after the last token allowed.
+
+    `reached` once it has ended.
+    """
 
     def __init__(self, request: GenerateRequest) -> None:
         self._stop, self._left = StopWords(request.chat.stop_words), request.output_tokens

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from llmops_sidecars.engine.driver import Piece
 from llmops_sidecars.openai.errors import ApiError
 from llmops_sidecars.proxy.asgi import ClientDisconnectedError
-from llmops_sidecars.proxy.metrics import FIRST_TOKEN_SECONDS, INTER_TOKEN_SECONDS
+from llmops_sidecars.proxy.metrics import FIRST_TOKEN_SECONDS, INTER_TOKEN_SECONDS, Series
 
 
 class Outcome(StrEnum):
@@ -30,8 +29,8 @@ class EngineMetrics:
     """The metrics in one registry, and when the engine last gave a sign of life."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "llmops_engine_requests", "Generations by how they ended", ["outcome"], registry=registry
+        self._requests = Series(
+            Counter("llmops_engine_requests", "Generations by how they ended", ["outcome"], registry=registry)
         )
         self._first_token = Histogram(
             "llmops_engine_first_token_seconds",
@@ -77,15 +76,17 @@ class EngineMetrics:
             self._in_flight.dec()
             self._requests.labels(outcome.value).inc()
 
-    async def timed(self, pieces: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
-        """Pass pieces on and measure the time before each."""
+    def clock(self) -> Callable[[], None]:
+        """What is to be called at each piece of an answer that is asked for now: it measures the time before."""
         before, histogram = time.monotonic(), self._first_token
-        async with contextlib.aclosing(pieces):
-            async for piece in pieces:
-                self._token_at = now = time.monotonic()
-                histogram.observe(now - before)
-                before, histogram = now, self._inter_token
-                yield piece
+
+        def came() -> None:
+            nonlocal before, histogram
+            self._token_at = now = time.monotonic()
+            histogram.observe(now - before)
+            before, histogram = now, self._inter_token
+
+        return came
 
 
 def outcome_of(error: ApiError) -> Outcome:

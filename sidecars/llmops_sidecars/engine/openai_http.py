@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -71,17 +71,19 @@ class OpenAIHttp:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Piece]:
         """Stream the answer to a request."""
-        body, begun = encode_request(_outgoing(request, self._settings.model)), False
+        body, reading = encode_request(_outgoing(request, self._settings.model)), _Reading(request)
         try:
-            async with (
-                self._asked("/chat/completions", body) as response,
-                contextlib.aclosing(_pieces(response, request)) as pieces,
-            ):
-                async for piece in pieces:
-                    begun = True
-                    yield piece
+            async with self._asked("/chat/completions", body) as response:
+                while not reading.done and (data := await response.read()):
+                    for piece in reading.pieces(data):
+                        yield piece
+                    if reading.error is not None:
+                        raise reading.error
+                if reading.done:
+                    await settle(response.read)
+                yield reading.last
         except (DownstreamCutError, EventTooLargeError) as cut:
-            if begun:
+            if reading.begun:
                 raise engine_failed() from cut
             raise EngineUnavailableError from cut
 
@@ -169,48 +171,76 @@ def _message(body: bytes) -> str | None:
         return None
 
 
-async def _pieces(response: DownstreamResponse, request: GenerateRequest) -> AsyncGenerator[Piece]:
-    """The chunks as pieces.
+class _Reading:
+    """An answer as it is read. `done`: its last event has come; `begun`: some piece of it has.
 
-    Texts that came together leave together, as long as the answer is shorter than it may be: then each counts.
+    `error`: what ends it before that, to be raised once the pieces before it have left; a provider's own words never
+    leave.
     """
-    ending, left = _Ending(request.n), request.output_tokens
-    async for chunks in _chunks(response):
-        pieces = [piece for chunk in chunks for piece in ending.before(chunk)]
-        left -= sum(piece.tokens for piece in pieces)
-        for piece in merged(pieces) if left >= 0 else pieces:
-            yield piece
-    if ending.last is None:
-        raise DownstreamCutError("the stream ends without a reason for each choice")
-    yield ending.last
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self._splitter = EventSplitter()
+        self._left = request.output_tokens
+        self._unfinished = set(range(request.n))
+        self._last: Piece | None = None
+        self.done = self.begun = False
+        self.error: ApiError | None = None
+
+    @property
+    def last(self) -> Piece:
+        """The piece that ends the last choice, held back because the usage comes after it.
+
+        Raises DownstreamCutError when it has not come.
+        """
+        if self._last is None:
+            raise DownstreamCutError("the stream ends without a reason for each choice")
+        return self._last
+
+    def pieces(self, data: bytes) -> list[Piece]:
+        """The pieces of one read, but for the last one of all; raises EventTooLargeError.
+
+        Texts that came together leave together, as long as the answer is shorter than it may be: then each counts.
+        """
+        pieces: list[Piece] = []
+        for chunk in self._chunks(data):
+            if self._last is None and (text := chunk.text):
+                pieces.append(Piece(text, 1))
+            else:
+                pieces += [piece for piece in _told(chunk) if not self._held(piece)]
+        self._left -= sum(piece.tokens for piece in pieces)
+        self.begun = self.begun or bool(pieces)
+        return merged(pieces) if self._left >= 0 else pieces
+
+    def _chunks(self, data: bytes) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        try:
+            for event in self._splitter.feed(data):
+                if event == DONE_DATA:
+                    self.done = True
+                    break
+                chunks.append(decode_chunk(event))
+        except ApiError as error:
+            self.error = engine_failed()
+            self.error.__cause__ = error
+        return chunks
+
+    def _held(self, piece: Piece) -> bool:
+        """Whether a piece is the last one, or comes after that: then nothing of it counts but the usage."""
+        if self._last is not None:
+            self._last = msgspec.structs.replace(self._last, usage=piece.usage or self._last.usage)
+            return True
+        if piece.finish_reason is not None:
+            self._unfinished.discard(piece.index)
+            self._last = None if self._unfinished else piece
+        return self._last is not None
 
 
-class _Ending:
-    """Holds the piece back that ends the last choice: the usage comes after it."""
-
-    def __init__(self, choices: int) -> None:
-        self._unfinished = set(range(choices))
-        self.last: Piece | None = None
-
-    def before(self, chunk: Chunk) -> Iterator[Piece]:
-        """The pieces of a chunk that come before the last one."""
-        if self.last is not None:
-            self.last = msgspec.structs.replace(self.last, usage=chunk.tokens or self.last.usage)
-            return
-        for piece in _told(chunk):
-            if piece.finish_reason is not None:
-                self._unfinished.discard(piece.index)
-            if not self._unfinished:
-                self.last = piece
-                return
-            yield piece
-
-
-def _told(chunk: Chunk) -> Iterator[Piece]:
+def _told(chunk: Chunk) -> list[Piece]:
     """What a chunk adds to its choices; the usage goes with the last."""
-    pieces = [_piece(choice) for choice in chunk.choices] or [Piece()]
-    pieces[-1] = msgspec.structs.replace(pieces[-1], usage=chunk.tokens)
-    return (piece for piece in pieces if piece != Piece(index=piece.index))
+    pieces = [piece for choice in chunk.choices if (piece := _piece(choice)) != Piece(index=choice.index)]
+    if chunk.tokens is not None:
+        pieces[-1:] = [msgspec.structs.replace(pieces[-1] if pieces else Piece(), usage=chunk.tokens)]
+    return pieces
 
 
 def _piece(choice: ChunkChoice) -> Piece:
@@ -227,24 +257,6 @@ def _piece(choice: ChunkChoice) -> Piece:
     )
 
 
-async def _chunks(response: DownstreamResponse) -> AsyncIterator[list[Chunk]]:
-    """The chunks of each read; an error among them is raised once those before it have left."""
-    splitter = EventSplitter()
-    async for data in response.stream():
-        chunks: list[Chunk] = []
-        try:
-            for event in splitter.feed(data):
-                if event == DONE_DATA:
-                    yield chunks
-                    await settle(response.stream())
-                    return
-                chunks.append(_decoded(event))
-        except ApiError:
-            yield chunks
-            raise
-        yield chunks
-
-
 def _vectors(body: bytes, inputs: int) -> Vectors:
     """The vectors of an answer; providers count its tokens, or do not."""
     try:
@@ -255,11 +267,3 @@ def _vectors(body: bytes, inputs: int) -> Vectors:
     if found.keys() != set(range(inputs)):
         raise engine_failed("The model's answer has not one vector for each input.")
     return Vectors(tuple(found[index] for index in range(inputs)), answer.usage.prompt_tokens)
-
-
-def _decoded(event: bytes) -> Chunk:
-    """A chunk; a provider's own error, whatever it says, becomes ours."""
-    try:
-        return decode_chunk(event)
-    except ApiError as error:
-        raise engine_failed() from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -113,27 +113,32 @@ class Route:
 
     async def _through(self, attempt: Callable[[_Place], AsyncGenerator[T]], course: Course) -> AsyncGenerator[T]:
         with self._budget.request():
-            async with contextlib.aclosing(self._places(course)) as places:
-                async for place in places:
-                    try:
-                        async with contextlib.aclosing(attempt(place)) as results:
-                            async for result in results:
-                                yield result
-                    except (ApiError, EngineUnavailableError) as failure:
-                        if course.begun:
-                            raise
-                        course.failure = failure
-                    else:
-                        return
+            for place in self._places(course):
+                if place is None:
+                    await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads clients out
+                    continue
+                try:
+                    async with contextlib.aclosing(attempt(place)) as results:
+                        async for result in results:
+                            yield result
+                except (ApiError, EngineUnavailableError) as failure:
+                    if course.begun:
+                        raise
+                    course.failure = failure
+                else:
+                    return
         raise _told(course.failure)
 
-    async def _places(self, course: Course) -> AsyncGenerator[_Place]:
-        """Where to send a request, one after the other, while `course.failure` says why the one before has failed."""
+    def _places(self, course: Course) -> Iterator[_Place | None]:
+        """Where to send a request, one after the other, while `course.failure` says why the one before has failed.
+
+        None: after a pause.
+        """
         first = self._primary.choose()
         if first is not None:
             yield _Place(self._served, self._primary, first)
             if self._may_repeat(course):
-                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads clients out
+                yield None
                 again = self._primary.choose(first)
                 if again is not None:
                     self._metrics.retries.inc()
@@ -150,10 +155,11 @@ class Route:
         return harmless and self._budget.take()
 
     async def _pieces(self, place: _Place, request: GenerateRequest, course: Course) -> AsyncGenerator[Piece]:
-        pieces = self._metrics.timed(place.endpoint.driver.generate(request))
+        pieces, came = place.endpoint.driver.generate(request), self._metrics.clock()
         with place.pool.using(place.endpoint):
             async with contextlib.aclosing(within_limits(pieces, course.limits, course.started)) as answer:
                 async for piece in answer:
+                    came()
                     if not course.begun:
                         self._begin(place, course)
                     if piece.finish_reason is not None:

@@ -116,7 +116,7 @@ class TritonDriver:
                 piece, begun = answer.piece(response), True
                 if piece.finish_reason is not None:
                     ended = True
-                    await settle(responses)
+                    await settle(partial(anext, responses, None))
                 yield piece
         if not ended:
             yield _last(answer, begun=begun)

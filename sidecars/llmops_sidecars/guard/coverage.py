@@ -69,13 +69,19 @@ def one_text(message: Message) -> Message:
     return msgspec.structs.replace(message, content=message_text(message))
 
 
+def plain(request: ChatRequest) -> ChatRequest:
+    """The request with each message's parts joined."""
+    if not any(isinstance(message.content, tuple) for message in request.messages):
+        return request
+    return msgspec.structs.replace(request, messages=tuple(map(one_text, request.messages)))
+
+
 def checked(request: ChatRequest, check: Callable[[str], str]) -> dict[str, Any]:
     """The request's fields with every text but the model's name replaced by what `check` returns for it.
 
     An exception of `check` passes through.
     """
-    joined = msgspec.structs.replace(request, messages=tuple(one_text(message) for message in request.messages))
-    fields: dict[str, Any] = msgspec.to_builtins(joined)
+    fields: dict[str, Any] = msgspec.to_builtins(plain(request))
     mapped: dict[str, Any] = _mapped({name: value for name, value in fields.items() if name != "model"}, check)
     return {"model": request.model} | mapped
 

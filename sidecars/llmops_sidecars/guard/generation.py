@@ -115,7 +115,7 @@ def _judging(call: Call, served: Served, one: Forwarded, record: Record) -> Judg
 
 def _account(record: Record, answer: GuardedAnswer) -> None:
     record.usage = record.usage.plus(answer.usage)
-    record.found("output", answer.judging.counts, answer.judging.errors.elements(), answer.judging.checked)
+    record.found("output", answer.judging.counts, answer.judging.errors, answer.judging.checked)
     record.took(answer.judging.waited)
     if answer.blocked_by is not None:
         record.outcome = "answer_blocked"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from llmops_sidecars.contract import Template
 from llmops_sidecars.guard.coverage import texts
-from llmops_sidecars.guard.policy import CompiledPolicy
+from llmops_sidecars.guard.policy import CompiledPolicy, Rules
 from llmops_sidecars.guard.record import Record
 from llmops_sidecars.guard.rules.finding import INPUT, OUTPUT, Context, Size
 from llmops_sidecars.guard.vault import Vault
@@ -25,11 +24,9 @@ class Inspection:
 
     def __init__(self, policy: CompiledPolicy, context: Context, record: Record) -> None:
         """Bind the rules to the request."""
-        known = replace(
-            context, request=record.request_id, tenant=record.partition, policy=(policy.name, policy.version)
-        )
-        self.input, self._record = policy.input.bound(replace(known, direction=INPUT)), record
-        self.output = policy.output.bound(replace(known, direction=OUTPUT))
+        self.input = _bound(policy, policy.input, INPUT, context, record)
+        self.output = _bound(policy, policy.output, OUTPUT, context, record)
+        self._record = record
         self.vault = Vault()
         self._texts: list[str] = []
         self._messages = 0
@@ -90,6 +87,16 @@ class Inspection:
         self._record.found(INPUT, known.counts, known.errors)
         self._record.took(error.findings.seconds)
         return guard_unavailable()
+
+
+def _bound(policy: CompiledPolicy, rules: Rules, direction: str, context: Context, record: Record) -> Rules:
+    """The rules of one direction; what they may know is put together only where one of them wants it."""
+    if not rules.binds:
+        return rules
+    named = policy.name, policy.version
+    return rules.bound(
+        Context(context.instructions, context.trusted, record.request_id, record.partition, direction, named)
+    )
 
 
 def context_of(request: ChatRequest, template: Template | None) -> Context:

@@ -5,7 +5,6 @@ caller -> slot -> body -> the endpoint's own work -> record
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +29,7 @@ from llmops_sidecars.proxy.asgi import (
     until_disconnect,
 )
 from llmops_sidecars.proxy.contract_file import ContractFile
+from llmops_sidecars.proxy.deadline import Deadline
 from llmops_sidecars.proxy.drain import Drain
 
 DRAINING = "draining"
@@ -136,7 +136,7 @@ class Pipeline:
 async def _timed(work: Work, incoming: Incoming) -> None:
     seconds = incoming.serving.contract.limits.request_seconds
     try:
-        async with asyncio.timeout(seconds):
+        with Deadline(seconds):
             await work(incoming)
     except TimeoutError as error:
         raise engine_timeout("the end of its answer", seconds) from error

@@ -85,9 +85,14 @@ class Rules:
 
     def bound(self, context: Context) -> Rules:
         """The rules for one request."""
-        if not any(_is_bound(check) for check in self.checks):
+        if not self.binds:
             return self
-        return Rules(tuple(_bound(check, context) for check in self.checks))
+        return Rules(tuple(_bound(check, context) if _is_bound(check) else check for check in self.checks))
+
+    @cached_property
+    def binds(self) -> bool:
+        """Whether any of them is another one for each request."""
+        return any(map(_is_bound, self.checks))
 
     @cached_property
     def measuring(self) -> tuple[Check, ...]:

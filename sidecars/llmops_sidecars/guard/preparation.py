@@ -12,7 +12,7 @@ import msgspec
 from llmops_sidecars.guard.access.caller import ANONYMOUS
 from llmops_sidecars.guard.audit import trail_of
 from llmops_sidecars.guard.consent import agreed, require
-from llmops_sidecars.guard.coverage import checked, texts
+from llmops_sidecars.guard.coverage import checked, plain, texts
 from llmops_sidecars.guard.inspection import Inspection, context_of
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming
@@ -93,7 +93,7 @@ class Preparation:
         started = self._clock()
         try:
             inspection.size(request)
-            return msgspec.json.encode(checked(request, inspection.text))
+            return msgspec.json.encode(checked(request, inspection.text) if inspection.input.checks else plain(request))
         finally:
             seconds = self._clock() - started
             record.check_seconds += seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
-from collections import Counter
+import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,11 +100,11 @@ class Record:
     engine: str = ""
     """Which engine answered: the primary one or the fallback; nothing where the cache did."""
     usage: Usage = field(default_factory=Usage)
-    findings: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    findings: dict[tuple[str, str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     """Findings by rule, kind, direction (input or output) and action."""
-    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+    errors: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     """Checks that could not run, by rule and direction."""
-    checked: Counter[str] = field(default_factory=Counter)
+    checked: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Characters that rules have looked at, by direction."""
     waited: list[tuple[str, float]] = field(default_factory=list)
     """How long each rule took that had to be waited for."""
@@ -191,7 +191,8 @@ class Record:
         self.checked[direction] += checked
         for (rule, kind, action), count in counts.items():
             self.findings[rule, kind, direction, action] += count
-        self.errors.update((rule, direction) for rule in errors)
+        for rule in errors:
+            self.errors[rule, direction] += 1
 
     def took(self, seconds: Iterable[tuple[str, float]]) -> None:
         """Note how long rules took."""
@@ -216,6 +217,8 @@ class Record:
             metrics.tenant_tokens.labels(self.tenant_label, "output").inc(self.usage.completion_tokens)
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
+        if self.audit is None and not _log.isEnabledFor(logging.INFO):
+            return
         line = self._line(now)
         _log.info("request", extra=line)
         if self.audit is not None:
@@ -255,14 +258,14 @@ class Record:
 def begin(scope: Scope, now: float) -> Record:
     """A record for a new request, under the caller's id when it is sane."""
     request_id = request_id_of(scope)
-    generation = f"{request_id}.{uuid.uuid4().hex[:12]}"
+    generation = f"{request_id}.{secrets.token_hex(6)}"
     return Record(request_id, generation, now, scope["path"])
 
 
 def request_id_of(scope: Scope) -> str:
     """The caller's id when it is sane, else a new one."""
     asked = header(scope, b"x-request-id") or ""
-    return asked if SANE_ID.fullmatch(asked) else uuid.uuid4().hex
+    return asked if SANE_ID.fullmatch(asked) else secrets.token_hex(16)
 
 
 def _result(status: int) -> str:

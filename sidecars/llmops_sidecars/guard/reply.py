@@ -102,19 +102,18 @@ class Reply:
         self, response: DownstreamResponse, answer: GuardedAnswer
     ) -> AsyncGenerator[list[ChunkChoice], None]:
         """What may leave, in a batch per read, until the answer ends or all of it is blocked."""
-        done = False
-        async with aclosing(self._events(response, answer)) as batches:
-            async for events in batches:
-                leaving = [] if events else answer.tick(self.clock())
-                chunks = [decode_chunk(data) for data in takewhile(DONE_DATA.__ne__, () if done else events)]
-                done = done or DONE_DATA in events
-                self._count(chunks)
-                for chunk in joined(chunks):
-                    leaving += answer.push(chunk, self.clock())
-                if leaving or events:
-                    yield leaving
-                if answer.over:
-                    return
+        done, source = False, _Source(response, self.limits, self.clock)
+        while (events := await source.read(answer.due)) is not None:
+            leaving = [] if events else answer.tick(self.clock())
+            chunks = [decode_chunk(data) for data in takewhile(DONE_DATA.__ne__, () if done else events)]
+            done = done or DONE_DATA in events
+            self._count(chunks)
+            for chunk in joined(chunks):
+                leaving += answer.push(chunk, self.clock())
+            if leaving or events:
+                yield leaving
+            if answer.over:
+                return
         if not done or not answer.complete:
             raise engine_failed("The model's answer ended before it was complete.")
 
@@ -125,27 +124,37 @@ class Reply:
                     self.token()
                     break
 
-    async def _events(self, response: DownstreamResponse, answer: GuardedAnswer) -> AsyncGenerator[list[bytes], None]:
-        """The events of each read; an empty list when time alone may let something go before the next read."""
-        splitter = EventSplitter()
-        allowed, awaited = self.limits.first_token_seconds, "its first token"
-        while True:
-            late = self.clock() + allowed + GRACE_SECONDS
-            while (data := await self._read(response, late, answer.due)) is None:
-                if self.clock() >= late:
-                    raise engine_timeout(awaited, allowed)
-                yield []
-            if not data:
-                return
-            if events := splitter.feed(data):
-                yield events
-            allowed, awaited = self.limits.inter_token_seconds, "its next token"
 
-    async def _read(self, response: DownstreamResponse, late: float, due: float | None) -> bytes | None:
-        """The next piece; None when something that is held is due before it comes, or it is late."""
-        until = late if due is None else min(late, due)
+class _Source:
+    """The events of an answer as they come; raises ApiError when they come too late."""
+
+    def __init__(self, response: DownstreamResponse, limits: Limits, clock: Callable[[], float]) -> None:
+        self._response, self._limits, self._clock = response, limits, clock
+        self._splitter = EventSplitter()
+        self._awaited, self._allowed = "its first token", limits.first_token_seconds
+        self._late: float | None = None
+        """When the next piece is late, from when it was asked for."""
+
+    async def read(self, due: float | None) -> list[bytes] | None:
+        """The events of the next read that has any; None at the end, nothing when it is `due` before they come."""
+        while True:
+            if self._late is None:
+                self._late = self._clock() + self._allowed + GRACE_SECONDS
+            data = await self._read(self._late if due is None else min(self._late, due))
+            if data is None and self._clock() >= self._late:
+                raise engine_timeout(self._awaited, self._allowed)
+            if data is None:
+                return []
+            if not data:
+                return None
+            self._awaited, self._allowed, self._late = "its next token", self._limits.inter_token_seconds, None
+            if events := self._splitter.feed(data):
+                return events
+
+    async def _read(self, until: float) -> bytes | None:
+        """The next piece; None when it does not come until then."""
         try:
-            with Deadline(max(until - self.clock(), 0)):
-                return await response.read()
+            with Deadline(max(until - self._clock(), 0)):
+                return await self._response.read()
         except TimeoutError:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from llmops_sidecars.guard.policy import Rules
 from llmops_sidecars.guard.probabilities import Probabilities, altered, size
 from llmops_sidecars.guard.rules.finding import Size
 from llmops_sidecars.guard.vault import Restorer, Vault
-from llmops_sidecars.guard.verdict import consult, decide, locate
+from llmops_sidecars.guard.verdict import Counts, consult, decide, locate
 from llmops_sidecars.guard.window import Release, WholeText, Window
 from llmops_sidecars.openai.answers import TokenLogprob
 from llmops_sidecars.openai.errors import engine_failed
@@ -52,8 +52,8 @@ class Judging:
     terms: Terms = field(default_factory=Terms)
     logprobs: bool = False
     keeps: bool = False
-    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
+    counts: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    errors: list[str] = field(default_factory=list)
     waited: list[tuple[str, float]] = field(default_factory=list)
     collected: int = 0
     checked: int = 0
@@ -77,10 +77,7 @@ class Judging:
     def account(self, release: Release) -> None:
         """Count what was looked at, and what was found."""
         self.checked += release.checked
-        if release.counts:
-            self.counts.update(release.counts)
-        if release.errors:
-            self.errors.update(release.errors)
+        self._found(release.counts, release.errors)
 
     async def locate(self, texts: Iterable[str]) -> None:
         """Have what takes long found in texts, before they are judged; raises RuleError."""
@@ -91,9 +88,13 @@ class Judging:
         findings = await consult(Size(0, tuple(dict.fromkeys(texts))), self.rules)
         self.waited += findings.seconds
         verdict = decide("", findings)
-        self.counts.update(verdict.counts)
-        self.errors.update(verdict.errors)
+        self._found(verdict.counts, verdict.errors)
         return verdict.blocked_by
+
+    def _found(self, counts: Counts, errors: Iterable[str]) -> None:
+        for place, count in counts.items():
+            self.counts[place] += count
+        self.errors += errors
 
 
 class GuardedText:

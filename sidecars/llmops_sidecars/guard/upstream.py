@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +10,7 @@ from llmops_sidecars.contract import Limits
 from llmops_sidecars.openai.errors import ApiError, decode_error, engine_failed, engine_timeout, engine_unavailable
 from llmops_sidecars.openai.events import EventTooLargeError
 from llmops_sidecars.proxy.asgi import Headers
+from llmops_sidecars.proxy.deadline import Deadline
 from llmops_sidecars.proxy.downstream import (
     Downstream,
     DownstreamCutError,
@@ -43,7 +43,7 @@ async def opened(
     """
     try:
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(limits.first_token_seconds + GRACE_SECONDS):
+            with Deadline(limits.first_token_seconds + GRACE_SECONDS):
                 response = await stack.enter_async_context(downstream.request("POST", path, headers, body))
             yield response
     except TimeoutError as error:
@@ -65,7 +65,8 @@ async def commit(downstream: Downstream, generation: str) -> None:
     """Tell the cache that an answer has passed; that it cannot be told only costs a hit."""
     try:
         headers = [(b"x-request-id", generation.encode())]
-        async with asyncio.timeout(COMMIT_SECONDS), downstream.request("POST", "/commit", headers) as response:
-            await read_response(response, MOST_ERROR_BYTES)
+        with Deadline(COMMIT_SECONDS):
+            async with downstream.request("POST", "/commit", headers) as response:
+                await read_response(response, MOST_ERROR_BYTES)
     except (DownstreamError, TimeoutError):
         _log.warning("the cache could not be told to keep an answer", extra={"generation": generation})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from llmops_sidecars.guard.rules import patterns, phrases
 from llmops_sidecars.guard.rules.finding import STRENGTH, Check, Finding, Size
 from llmops_sidecars.guard.rules.forms import Form, forms
 from llmops_sidecars.guard.vault import Vault
+from llmops_sidecars.proxy.deadline import Deadline
 
 Counts = Mapping[tuple[str, str, str], int]
 """Findings by rule, kind and action."""
@@ -77,6 +77,8 @@ def judge(text: str, rules: Rules, vault: Vault | None = None) -> Verdict:
 
 def decide(text: str, findings: Findings, vault: Vault | None = None) -> Verdict:
     """The verdict that findings are."""
+    if findings is NOTHING:
+        return Verdict(text, None, {})
     blocking = findings.blocking
     passing = tuple(takewhile(lambda place: place is not blocking, findings.places))
     masked = mask(text if blocking is None else text[: blocking.start], passing, vault)
@@ -150,7 +152,7 @@ async def _awaited(questions: Iterable[tuple[Check, Callable[[], Awaitable[Itera
     for check, question in questions:
         started, problem = time.monotonic(), None
         try:
-            async with asyncio.timeout(check.seconds):
+            with Deadline(check.seconds):
                 found.extend(await question())
         except Exception as error:  # noqa: BLE001 - whatever it is, the policy says what follows
             problem = error

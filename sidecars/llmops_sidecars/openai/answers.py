@@ -102,6 +102,17 @@ class Chunk(Struct, frozen=True):
         """The usage, where this chunk has one."""
         return self.usage if isinstance(self.usage, Usage) else None
 
+    @property
+    def text(self) -> str:
+        """The text of a chunk that does nothing but go on with the first choice's content; empty for any other."""
+        if len(self.choices) != 1 or self.tokens is not None:
+            return ""
+        choice = self.choices[0]
+        if choice.index or choice.finish_reason or isinstance(choice.logprobs, Logprobs):
+            return ""
+        delta = choice.delta
+        return "" if delta.refusal or delta.tool_calls else delta.content or ""
+
 
 class AnswerMessage(Struct, frozen=True):
     """The assistant's message; content is null beside tool calls."""

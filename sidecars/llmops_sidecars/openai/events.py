@@ -81,7 +81,13 @@ class EventSplitter:
         if self._after_return:
             data = data.removeprefix(b"\n")
         self._after_return = data.endswith(b"\r")
-        self._buffer += data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not self._buffer and len(data) <= self._max and data.startswith(b"data: ") and data.endswith(b"\n\n"):
+            events = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(events):  # none but those that end events: each is one line of data
+                return events
+        self._buffer += data
         return self._take()
 
     def _take(self) -> list[bytes]:

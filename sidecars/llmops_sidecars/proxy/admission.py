@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmops_sidecars.openai.errors import (
@@ -68,21 +67,15 @@ class Admission:
         self._concurrent, self._queued, self._queue_seconds = concurrent, queued, queue_seconds
         self._admit()
 
-    @asynccontextmanager
-    async def slot(self, share: Share = EVERYBODY) -> AsyncIterator[float]:
-        """Wait for a slot and hold it; gives the seconds waited.
+    def slot(self, share: Share = EVERYBODY) -> _Slot:
+        """A block that waits for a slot and holds it; it is given the seconds waited.
 
         Raises ApiError (429) when no place in the queue is left, or the wait is or would be too long.
         """
-        asked, line = self._clock(), self._queue.line(share)
-        place = await self._enter(line)
-        started = self._clock()
-        try:
-            yield started - asked
-        finally:
-            self._release(line, place, self._clock() - started)
+        return _Slot(self, self._queue.line(share), self._clock)
 
-    async def _enter(self, line: Line[_Place]) -> _Place:
+    async def enter(self, line: Line[_Place]) -> _Place:
+        """Wait for a slot for one more request of a line; raises ApiError (429)."""
         if not self._is_free(line):
             self._require_room(line)
         place = _Place(asyncio.get_running_loop().create_future())
@@ -125,11 +118,12 @@ class Admission:
     def _give_up(self, line: Line[_Place], place: _Place) -> None:
         """Leave a place in the queue, or a slot that was given in the very moment."""
         if place.holds:
-            self._release(line, place, None)
+            self.release(line, place, None)
         elif place in line.waiting:
             self._queue.remove(line, place)
 
-    def _release(self, line: Line[_Place], place: _Place, seconds: float | None) -> None:
+    def release(self, line: Line[_Place], place: _Place, seconds: float | None) -> None:
+        """Give a slot back that was held so long; None when it was never used."""
         self.running -= 1
         self._queue.end(line, place.charged, seconds)
         self._admit()
@@ -147,6 +141,22 @@ class Admission:
 
     def _too_many(self, line: Line[_Place]) -> ApiError:
         return too_many_requests(_retry_after(self._queue.expected_wait(line, self._concurrent)))
+
+
+class _Slot:
+    """One request's slot."""
+
+    def __init__(self, admission: Admission, line: Line[_Place], clock: Callable[[], float]) -> None:
+        self._admission, self._line, self._clock = admission, line, clock
+
+    async def __aenter__(self) -> float:
+        asked = self._clock()
+        self._place = await self._admission.enter(self._line)
+        self._started = self._clock()
+        return self._started - asked
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.release(self._line, self._place, self._clock() - self._started)
 
 
 def _retry_after(seconds: float) -> int:

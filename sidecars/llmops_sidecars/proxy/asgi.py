@@ -43,6 +43,7 @@ JSON = (b"content-type", b"application/json")
 """The header of a JSON body."""
 
 T = TypeVar("T")
+Body = TypeVar("Body", bytes, bytearray)
 
 
 class ClientDisconnectedError(Exception):
@@ -64,10 +65,14 @@ async def read_body(scope: Scope, receive: Receive, limit: int, *, pace: Pace = 
     compressed one, 400 for a Content-Length that is no number, 408 when it arrives more slowly than `pace`; and
     ClientDisconnectedError.
     """
-    if (header(scope, b"content-encoding") or "identity").strip().lower() != "identity":
-        raise compressed_body()
-    if _content_length(scope) > limit:
-        raise body_too_large(limit)
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in {b"identity", b""}:
+            raise compressed_body()
+        if name == b"content-length" and _length(value) > limit:
+            raise body_too_large(limit)
+    whole = receive.whole() if isinstance(receive, Receiver) else None
+    if whole is not None:
+        return _within(limit, whole)
     try:
         return await _read(receive, limit, pace)
     except TimeoutError as error:
@@ -151,13 +156,47 @@ class StreamSender:
             raise ClientDisconnectedError from error
 
 
+class Receiver:
+    """ASGI's `receive` that need not be awaited: it gives what has come, and calls back when the client leaves."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = False
+        self._call: Callable[[], object] | None = None
+
+    def __call__(self) -> Awaitable[Message]:
+        """The next message."""
+        return self._receive()
+
+    def whole(self) -> bytes | None:
+        """The body, once, when all of it has come; None where that is not known."""
+        return None
+
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        """Have this called, and nothing else from now on, when the client leaves; at once when it has left."""
+        self._call = call
+        if self._left and call is not None:
+            call()
+
+    def leave(self) -> None:
+        """The client has left."""
+        self._left = True
+        if self._call is not None:
+            self._call()
+
+
+def receiver(receive: Receive) -> Receiver:
+    """A `receive` of any server as one that calls back."""
+    return receive if isinstance(receive, Receiver) else _WaitingReceiver(receive)
+
+
 async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Run `work` unless the client leaves: then it is cancelled, has ended, and ClientDisconnectedError is raised.
 
     To be called once the body has been read: what `receive` says after that is that the client has left.
     """
-    watch = _Watch(receive, asyncio.current_task())
-    watching = asyncio.ensure_future(watch.run())
+    client, watch = receiver(receive), _Watch(asyncio.current_task())
+    client.when_left(watch.leave)
     try:
         return await work
     except asyncio.CancelledError:
@@ -165,7 +204,7 @@ async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
             raise ClientDisconnectedError from None
         raise
     finally:
-        watching.cancel()
+        client.when_left(None)
 
 
 async def cancel(*tasks: asyncio.Future[Any]) -> None:
@@ -175,28 +214,47 @@ async def cancel(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class _WaitingReceiver(Receiver):
+    """Has a task wait for the message that the client has left, as long as somebody wants to know."""
+
+    _waiting: asyncio.Task[None] | None = None
+
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        super().when_left(call)
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = None if call is None else asyncio.ensure_future(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self())["type"] != "http.disconnect":
+            pass
+        self.leave()
+
+
 class _Watch:
     """Cancels a task when the client leaves."""
 
-    def __init__(self, receive: Receive, working: asyncio.Task[Any] | None) -> None:
+    def __init__(self, working: asyncio.Task[Any] | None) -> None:
         assert working is not None, "there is a task wherever something is awaited"  # noqa: S101 - for mypy
-        self._receive, self.working = receive, working
+        self.working = working
         self.left = False
 
-    async def run(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.left = True
-        self.working.cancel()
+    def leave(self) -> None:
+        if not self.left:
+            self.left = True
+            self.working.cancel()
 
 
-def _content_length(scope: Scope) -> int:
-    value = header(scope, b"content-length")
-    if value is None:
-        return 0
-    if not (value.isascii() and value.isdigit()):
+def _length(value: bytes) -> int:
+    if not value.isdigit():
         raise invalid_request("Content-Length must be a number of bytes.", code="invalid_header")
     return int(value)
+
+
+def _within(limit: int, body: Body) -> Body:
+    if len(body) > limit:
+        raise body_too_large(limit)
+    return body
 
 
 async def _read(receive: Receive, limit: int, pace: Pace) -> bytes:
@@ -208,7 +266,6 @@ async def _read(receive: Receive, limit: int, pace: Pace) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientDisconnectedError
         body += message.get("body", b"")
-        if len(body) > limit:
-            raise body_too_large(limit)
+        _within(limit, body)
         if not message.get("more_body", False):
             return bytes(body)

@@ -11,7 +11,7 @@ import functools
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,16 +50,9 @@ class _Pooled(ABC):
     def __init__(self) -> None:
         self._idle: list[_Connection] = []
 
-    @asynccontextmanager
-    async def request(
-        self, method: str, path: str, headers: Headers = (), body: bytes = b""
-    ) -> AsyncIterator[DownstreamResponse]:
+    def request(self, method: str, path: str, headers: Headers = (), body: bytes = b"") -> _Request:
         """Send a request over a kept or a new connection."""
-        connection = await self._asked(self._encoded(method, path, headers, body))
-        try:
-            yield connection
-        finally:
-            self._give_back(connection)
+        return _Request(self, self._encoded(method, path, headers, body))
 
     async def close(self) -> None:
         """Close idle connections; the next request opens a new one."""
@@ -70,7 +63,7 @@ class _Pooled(ABC):
     async def connect(self) -> _Connection:
         """A new connection; raises OSError, ssl.SSLError and TimeoutError."""
 
-    async def _asked(self, request: bytes) -> _Connection:
+    async def asked(self, request: bytes) -> _Connection:
         """A connection whose answer has begun. One that was kept may have ended just now: then another is asked."""
         while True:
             kept = self._take()
@@ -103,7 +96,7 @@ class _Pooled(ABC):
         except (OSError, TimeoutError) as error:
             raise DownstreamUnavailableError(_reason(error), refused=True) from error
 
-    def _give_back(self, connection: _Connection) -> None:
+    def give_back(self, connection: _Connection) -> None:
         """Keep a connection whose whole answer was read; closing any other is what cancels its request."""
         if connection.reusable and self.keep:
             connection.used = asyncio.get_running_loop().time()
@@ -112,10 +105,24 @@ class _Pooled(ABC):
             connection.abort()
 
     def _encoded(self, method: str, path: str, headers: Headers, body: bytes) -> bytes:
-        fields = b"".join(b"%b: %b\r\n" % field for field in headers)
+        fields = b"".join([name + b": " + value + b"\r\n" for name, value in headers])
         start = f"{method} {self.prefix}{path} HTTP/1.1\r\nhost: {self.host}\r\n".encode()
         ending = b"" if self.keep else b"connection: close\r\n"
         return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (start, fields, ending, len(body), body)
+
+
+class _Request(AbstractAsyncContextManager[DownstreamResponse]):
+    """A request, sent when its block begins; the block has the answer."""
+
+    def __init__(self, pool: _Pooled, data: bytes) -> None:
+        self._pool, self._data = pool, data
+
+    async def __aenter__(self) -> DownstreamResponse:
+        self._connection = await self._pool.asked(self._data)
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pool.give_back(self._connection)
 
 
 class SocketDownstream(_Pooled):
@@ -194,11 +201,16 @@ class _Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self.status = 0
-        self.headers: dict[str, str] = {}
+        self._fields: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._unread = 0
         self._head_bytes = 0
         self._complete = self._keep = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's header fields."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._fields}
 
     @property
     def reusable(self) -> bool:
@@ -271,7 +283,7 @@ class _Connection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MOST_HEAD:
             self.abort()
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there, unless it is that of an answer that only announces another."""
@@ -279,7 +291,7 @@ class _Connection(asyncio.Protocol):
         if status >= FIRST_FINAL and not self._lost:
             self.status = status
         else:
-            self.headers = {}
+            self._fields = []
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -27,6 +29,7 @@ from llmops_sidecars.openai.errors import (
     too_many_connections,
 )
 from llmops_sidecars.proxy.asgi import BODY_SECONDS, JSON, ASGIApp, error_headers
+from llmops_sidecars.proxy.exchange import Exchange
 from llmops_sidecars.proxy.tls import STATE_KEY, peer_of
 
 TAKEN_BYTES = 16 * 1024
@@ -82,6 +85,8 @@ class Connection(HttpToolsProtocol):
     ends, as HTTP allows. uvicorn would not see such a client leave.
     """
 
+    cycle: Exchange
+
     def __init__(
         self,
         config: ListenerConfig,
@@ -94,7 +99,7 @@ class Connection(HttpToolsProtocol):
         self._address = ""
         self._due = float("inf")
         """When the client must have sent what it owes, in the loop's time."""
-        self._in_head = self._in_body = self._refused = False
+        self._in_head = self._in_body = self._resting = self._refused = False
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._error: ApiError | None = None
         self._unread: tuple[int, float] | None = None
@@ -113,8 +118,10 @@ class Connection(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
+        """Count it no more, and tell who answers its request."""
         super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.leave()
         self._addresses[self._address] -= 1
         if not self._addresses[self._address]:
             del self._addresses[self._address]
@@ -127,7 +134,8 @@ class Connection(HttpToolsProtocol):
             self._framing_bytes += len(data)
         else:
             self._head_bytes += len(data)
-            if self._idle and self._due == float("inf"):
+            if self._resting:
+                self._resting = False
                 self._await(self._limits.head_seconds)
         super().data_received(data)
         if self._in_head and self._head_bytes > self._limits.head_bytes:
@@ -150,7 +158,7 @@ class Connection(HttpToolsProtocol):
             raise ValueError("the head is too large")
         self._in_head, self._in_body, self._due = False, True, float("inf")
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
-        super().on_headers_complete()
+        self._begin()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -163,13 +171,18 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
         if self._idle:
-            self._await(self.timeout_keep_alive)
+            self._rest()
 
     def on_response_complete(self) -> None:
         """The request is answered, perhaps before all of it was read."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
         if self._in_body:
             self._await(BODY_SECONDS)
+        else:
+            self._rest()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words, which the log has
         """Refuse what cannot be parsed."""
@@ -194,6 +207,34 @@ class Connection(HttpToolsProtocol):
         """Whether no request waits for its answer."""
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # none at first
 
+    def _begin(self) -> None:
+        """Have the application answer the request whose head is there."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["method"], version = self.parser.get_method().decode("ascii"), self.parser.get_http_version()
+        self.scope["http_version"] = version
+        self.scope["path"], self.scope["raw_path"] = unquote(path) if "%" in path else path, url.path
+        self.scope["query_string"] = url.query or b""
+        self.cycle = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
+
+    def _rest(self) -> None:
+        """The client may take its time until the next request."""
+        self._resting = True
+        self._await(self.timeout_keep_alive)
+
     def _await(self, seconds: float) -> None:
         self._due = self.loop.time() + seconds
 
@@ -211,8 +252,7 @@ class Connection(HttpToolsProtocol):
         elif self.cycle.response_started:
             self.transport.abort()
         else:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            self.cycle.leave()
             self._leave(error)
 
     def _told(self, error: ApiError) -> bytes:

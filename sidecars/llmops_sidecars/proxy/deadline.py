@@ -7,9 +7,9 @@ per loop looks at the table when the earliest entry known to it is due. Entries 
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import TracebackType
 from typing import Self
-from weakref import WeakKeyDictionary
 
 
 class Deadline:
@@ -27,14 +27,16 @@ class Deadline:
         assert task is not None, "a deadline is for what a task awaits"  # noqa: S101 - for mypy
         self._task, self.expired = task, False
         self._at = loop.time() + self._seconds
-        self._sweeper = _SWEEPERS.get(loop) or _new_sweeper(loop)
-        self._sweeper.add(self)
+        self._sweeper = _sweeper_of(loop)
+        self._sweeper.entries.add(self)
+        if self._at < self._sweeper.next:
+            self._sweeper.schedule(self._at)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._sweeper.remove(self)
+        self._sweeper.entries.discard(self)
         if self.expired and not self._task.uncancel() and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise TimeoutError from error
 
@@ -53,37 +55,35 @@ class _Sweeper:
     """The entries of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._entries: set[Deadline] = set()
+        self.loop = loop
+        self.entries: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._next = float("inf")
+        self.next = float("inf")
 
-    def add(self, entry: Deadline) -> None:
-        self._entries.add(entry)
-        if entry.at < self._next:
-            self._schedule(entry.at)
-
-    def remove(self, entry: Deadline) -> None:
-        self._entries.discard(entry)
-
-    def _schedule(self, at: float) -> None:
+    def schedule(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._next, self._timer = at, self._loop.call_at(at, self._sweep)
+        self.next, self._timer = at, self.loop.call_at(at, self._sweep)
 
     def _sweep(self) -> None:
-        now = self._loop.time()
-        self._next, self._timer = float("inf"), None
-        for entry in sorted((entry for entry in self._entries if entry.at <= now), key=lambda entry: entry.at):
-            self._entries.discard(entry)
+        now = self.loop.time()
+        self.next, self._timer = float("inf"), None
+        for entry in sorted((entry for entry in self.entries if entry.at <= now), key=lambda entry: entry.at):
+            self.entries.discard(entry)
             entry.expire()
-        if self._entries:
-            self._schedule(min(entry.at for entry in self._entries))
+        if self.entries:
+            self.schedule(min(entry.at for entry in self.entries))
 
 
-_SWEEPERS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Sweeper] = WeakKeyDictionary()
+class _Thread(threading.local):
+    sweeper: _Sweeper | None = None
+    """Of the thread's last loop."""
 
 
-def _new_sweeper(loop: asyncio.AbstractEventLoop) -> _Sweeper:
-    _SWEEPERS[loop] = sweeper = _Sweeper(loop)
-    return sweeper
+_THREAD = _Thread()
+
+
+def _sweeper_of(loop: asyncio.AbstractEventLoop) -> _Sweeper:
+    if _THREAD.sweeper is None or _THREAD.sweeper.loop is not loop:
+        _THREAD.sweeper = _Sweeper(loop)
+    return _THREAD.sweeper

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
-from llmops_sidecars.proxy.asgi import ASGIApp, Headers, Message, Receive, Scope, Send, cancel
+from llmops_sidecars.proxy.asgi import (
+    ASGIApp,
+    Headers,
+    Message,
+    Receive,
+    Receiver,
+    Scope,
+    Send,
+    cancel,
+    receiver,
+)
 from llmops_sidecars.proxy.downstream import DownstreamCutError, DownstreamResponse, DownstreamUnavailableError
 
 LEAVE_SECONDS = 1.0
@@ -19,12 +30,35 @@ QUEUED_MESSAGES = 4
 _log = logging.getLogger(__name__)
 
 
+class _Given(Receiver):
+    """A request's `receive`: its body, which is there, then what `rest` has to say."""
+
+    def __init__(self, body: bytes, rest: Receive) -> None:
+        super().__init__(rest)
+        self._body: bytes | None = body
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        body = self.whole()
+        return await super().__call__() if body is None else {"type": "http.request", "body": body, "more_body": False}
+
+    def whole(self) -> bytes | None:
+        """The body, once."""
+        body, self._body = self._body, None
+        return body
+
+
+async def _until(left: asyncio.Event) -> Message:
+    await left.wait()
+    return {"type": "http.disconnect"}
+
+
 class _Exchange:
     """One request to an application, and what it has answered so far. It is the response too."""
 
     def __init__(self, app: ASGIApp, scope: Scope, body: bytes) -> None:
-        self._body: bytes | None = body
         self._left = asyncio.Event()
+        self._receiver = _Given(body, partial(_until, self._left))
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue(QUEUED_MESSAGES)
         self._ended = False
         self._task = asyncio.create_task(self._run(app, scope))
@@ -59,6 +93,7 @@ class _Exchange:
     async def leave(self) -> None:
         """Let the application end: by itself after a whole answer or when it sees that its client has left."""
         self._left.set()
+        self._receiver.leave()
         while not self._messages.empty():
             self._messages.get_nowait()
         try:
@@ -72,17 +107,10 @@ class _Exchange:
     async def _run(self, app: ASGIApp, scope: Scope) -> None:
         """Run the application; None is its last message, whatever became of it."""
         try:
-            await app(scope, self._receive, self._send)
+            await app(scope, self._receiver, self._send)
         except Exception:  # noqa: BLE001 - as a server: the reader sees an answer that ends, the log says why
             _log.exception("an application in this process failed")
         await self._messages.put(None)
-
-    async def _receive(self) -> Message:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._left.wait()
-        return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
         """Take a message; after the client has left it goes nowhere, as with a server."""
@@ -110,24 +138,22 @@ class AppDownstream:
 
     async def run(self, path: str, headers: Headers, body: bytes, receive: Receive, send: Send) -> None:
         """POST in the task of the caller, who gets the messages as they are made; `receive` tells when he has left."""
-        await self._app(_scope("POST", path, headers, body), _Asking(body, receive), send)
+        await self._app(_scope("POST", path, headers, body), _Asking(body, receiver(receive)), send)
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
 
-class _Asking:
-    """A request's `receive`: its body, then what the caller's own has to say."""
+class _Asking(_Given):
+    """A request's `receive`, of which the caller's own knows when its client has left."""
 
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
+    def __init__(self, body: bytes, caller: Receiver) -> None:
+        super().__init__(body, caller)
+        self._caller = caller
 
-    async def __call__(self) -> Message:
-        if self._body is None:
-            return await self._receive()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        """The caller knows."""
+        self._caller.when_left(call)
 
 
 def _scope(method: str, path: str, headers: Headers, body: bytes) -> Scope:

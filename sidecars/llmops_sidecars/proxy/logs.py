@@ -38,6 +38,8 @@ def configure(level: str = "INFO", stream: TextIO = sys.stdout) -> None:
     """Send all logs of this process to `stream` from `level` on; raises ValueError for an unknown level."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001 - the documented way to leave the stack alone: no line says where it is from
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, generate_latest
+from collections.abc import Callable
+from functools import cache
+from typing import Generic, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -19,6 +30,17 @@ REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30
 
 OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 """Buckets for what a component itself adds."""
+
+
+Family = TypeVar("Family", Counter, Histogram)
+
+
+class Series(Generic[Family]):
+    """The series of a family, each looked up in it once: that takes longer than to count. None of them ever ends."""
+
+    def __init__(self, family: Family) -> None:
+        self.labels: Callable[..., Family] = cache(family.labels)
+        """The series with these labels, in the family's order."""
 
 
 def new_registry(process: str | None = None) -> CollectorRegistry:

@@ -80,3 +80,22 @@ def test_the_list_of_models() -> None:
         "object": "list",
         "data": [{"id": "chat", "object": "model", "created": 7, "owned_by": "llmops"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"choices": [{"index": 0, "delta": {"role": "assistant", "content": "a"}}]}', "a"),
+        (b'{"choices": [{"delta": {"content": "a"}, "finish_reason": null, "logprobs": null}], "usage": null}', "a"),
+        (b'{"choices": [{"index": 1, "delta": {"content": "a"}}]}', ""),
+        (b'{"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}', ""),
+        (b'{"choices": [{"delta": {"content": "a"}, "logprobs": {}}]}', ""),
+        (b'{"choices": [{"delta": {"content": "a", "refusal": "b"}}]}', ""),
+        (b'{"choices": [{"delta": {"content": "a", "tool_calls": [{"index": 0}]}}]}', ""),
+        (b'{"choices": [{"delta": {"content": "a"}}], "usage": {"total_tokens": 3}}', ""),
+        (b'{"choices": [{"delta": {"content": "a"}}, {"index": 1, "delta": {"content": "b"}}]}', ""),
+        (b'{"choices": []}', ""),
+    ],
+)
+def test_only_a_chunk_that_does_nothing_else_is_its_text(data: bytes, text: str) -> None:
+    assert decode_chunk(data).text == text

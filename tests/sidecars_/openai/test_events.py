@@ -51,6 +51,12 @@ def test_what_is_encoded_is_found_again(texts: list[str], cuts: list[int], line_
     assert found == [text.encode() for text in texts]
 
 
+@given(st.lists(st.sampled_from(["data: ", "data:", "a", "\n", "\n\n", ": ", "event: x"]), max_size=12))
+def test_one_read_and_many_find_the_same(parts: list[str]) -> None:
+    stream = "".join(parts).encode() + b"\n\n"
+    assert fed(EventSplitter(), stream, len(stream)) == fed(EventSplitter(), stream, 1)
+
+
 def test_empty_reads_change_nothing() -> None:
     splitter = EventSplitter()
     assert splitter.feed(b"data: a\r") == []

@@ -9,10 +9,12 @@ from llmops_sidecars.openai.errors import ApiError, body_too_large, body_too_slo
 from llmops_sidecars.proxy.asgi import (
     ClientDisconnectedError,
     Pace,
+    Receiver,
     Scope,
     StreamSender,
     header,
     read_body,
+    receiver,
     send_body,
     send_error,
     send_failure,
@@ -221,3 +223,63 @@ async def test_work_ends_when_its_caller_is_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert work.notes == ["began", "cancelled"]
+
+
+class Known(Receiver):
+    """A receiver whose body has come."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(receiving(DISCONNECT))
+        self._body: bytes | None = body
+
+    def whole(self) -> bytes | None:
+        body, self._body = self._body, None
+        return body
+
+
+async def test_a_body_that_has_come_is_not_waited_for() -> None:
+    known = Known(b"12345678")
+    assert await read_body(scope(), known, limit=8) == b"12345678"
+    with pytest.raises(ClientDisconnectedError):
+        await read_body(scope(), known, limit=8)
+
+
+async def test_a_body_that_has_come_is_bounded_too() -> None:
+    with pytest.raises(ApiError) as caught:
+        await read_body(scope(), Known(b"123456789"), limit=8)
+    assert caught.value.status == 413
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the work", "during the work"])
+async def test_a_receiver_says_itself_that_the_client_has_left(*, before: bool) -> None:
+    client, work = Receiver(receiving()), Work()
+    if before:
+        client.leave()
+    task = asyncio.create_task(until_disconnect(client, work()))
+    if not before:
+        await eventually(lambda: work.notes)
+        client.leave()
+    with pytest.raises(ClientDisconnectedError):
+        await task
+    assert work.notes == ["began", "cancelled"]
+
+
+async def test_a_client_that_leaves_after_the_work_disturbs_nobody() -> None:
+    client = Receiver(receiving())
+
+    async def work() -> int:
+        return 7
+
+    assert await until_disconnect(client, work()) == 7
+    client.leave()
+    await asyncio.sleep(0)
+
+
+async def test_a_receive_of_any_server_becomes_one_that_says_so() -> None:
+    told: list[str] = []
+    client = receiver(receiving({"type": "http.request"}, DISCONNECT))
+    assert receiver(client) is client
+    client.when_left(lambda: told.append("left"))
+    await eventually(lambda: told)
+    client.when_left(None)
+    assert told == ["left"]

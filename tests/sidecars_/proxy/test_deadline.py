@@ -113,3 +113,12 @@ async def test_many_at_once_each_end_at_their_own_time() -> None:
     await asyncio.gather(*(work(number) for number in range(100)))
     assert len(ended) == 100
     assert ended == sorted(ended)
+
+
+def test_each_loop_of_a_thread_has_its_own() -> None:
+    async def late() -> None:
+        with pytest.raises(TimeoutError), Deadline(0.01):
+            await asyncio.Event().wait()
+
+    for _ in range(2):
+        asyncio.run(late())

@@ -18,6 +18,18 @@ def test_registries_are_strangers() -> None:
     assert metrics.exposition(second) == b""
 
 
+def test_a_series_is_looked_up_once_and_counted_in_its_family() -> None:
+    registry = metrics.new_registry()
+    requests = metrics.Series(Counter("llmops_test_requests", "Requests", ["revision", "outcome"], registry=registry))
+    for outcome in ("ok", "ok", "failed"):
+        requests.labels("a", outcome).inc()
+    assert requests.labels("a", "ok") is requests.labels("a", "ok")
+    assert requests.labels("a", "ok") is not requests.labels("b", "ok")
+    lines = metrics.exposition(registry).decode().splitlines()
+    assert 'llmops_test_requests_total{outcome="ok",revision="a"} 2.0' in lines
+    assert 'llmops_test_requests_total{outcome="failed",revision="a"} 1.0' in lines
+
+
 def test_two_expositions_one_after_the_other_are_one() -> None:
     both = b"".join(metrics.exposition(metrics.new_registry(name)) for name in ("llmops_guard", "llmops_cache"))
     names = families(both)

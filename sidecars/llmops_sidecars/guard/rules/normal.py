@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import string
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from llmops_sidecars.guard.rules.scan import beyond_ascii, once, replaced
 
 WHITE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
-WHITE_BEYOND = {one: " " for one in map(chr, range(0x80, 0x3001)) if one.isspace()}
+SIGMA = "\N{GREEK CAPITAL LETTER SIGMA}"
+"""The one letter whose small form depends on what stands beside it."""
 
 _SPACES = re.compile("  +")
+_SMALL = bytes.maketrans(
+    (string.ascii_uppercase + WHITE).encode(), (string.ascii_lowercase + " " * len(WHITE)).encode()
+)
 
 
 @dataclass(frozen=True)
@@ -34,14 +39,28 @@ def normal(text: str) -> Normal:
 
 
 def _normal(text: str) -> Normal:
-    small = text.lower()
-    if len(small) != len(text):
-        small = "".join(one if len(one) == 1 else same for same, one in ((same, same.lower()) for same in text))
-    for white in WHITE:
-        small = small.replace(white, " ")
-    if not small.isascii():
-        small = replaced(small, dict.fromkeys(beyond_ascii(small) & WHITE_BEYOND.keys(), " "))
+    small = _small(text)
     return _collapsed(small) if "  " in small else Normal(small)
+
+
+def _small(text: str) -> str:
+    """In small letters, with spaces for what is white: as long as the text."""
+    if SIGMA in text:
+        small = text.lower()
+        small = small if len(small) == len(text) else "".join(map(_small_letter, text))
+        return replaced(small, {one: " " for one in set(small) if one.isspace()})
+    small = once(text, str.encode).translate(_SMALL).decode()
+    return small if small.isascii() else replaced(small, _replacements(once(text, beyond_ascii)))
+
+
+def _replacements(beyond: set[str]) -> dict[str, str]:
+    return {one: small for one in beyond if (small := " " if one.isspace() else _small_letter(one)) != one}
+
+
+def _small_letter(one: str) -> str:
+    """The small letter; the letter itself where it has several."""
+    small = one.lower()
+    return small if len(small) == 1 else one
 
 
 def _collapsed(text: str) -> Normal:

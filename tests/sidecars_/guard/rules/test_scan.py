@@ -130,5 +130,11 @@ def test_the_normal_form_leads_back_character_by_character(text: str) -> None:
         assert character == (" " if there.isspace() else small(there))
 
 
+@pytest.mark.parametrize("text", ["ΟΔΟΣ ΣΟΦΙΑΣ", "ΣΑΣ\u0130Σ\u00a0A", "\u0130\tI", "Straße\x1fÄ"])
+def test_the_normal_form_has_the_small_letters_of_the_text(text: str) -> None:
+    lower = text.lower() if "\u0130" not in text else "".join(map(small, text))
+    assert normal(text).text == "".join(" " if one.isspace() else one for one in lower)
+
+
 def small(character: str) -> str:
     return character.lower() if len(character.lower()) == 1 else character

@@ -149,7 +149,7 @@ IDS = (
             "passport",
         ),
     ),
-    Lettered(Country.FR, r"[1-478] ?\d{2} ?\d{2} ?2[AB] ?\d{3} ?\d{3} ?\d{2}", _french),
+    Lettered(Country.FR, r"2[AB] ?\d{3} ?\d{3} ?\d{2}", _french, before=r"[1-478] ?\d{2} ?\d{2} ?"),
     Lettered(Country.ES, r"(?:\d{8}|\d{2}\.\d{3}\.\d{3}|[XYZ][ \-]?\d{7})[ \-]?[A-HJ-NP-TV-Z]", _spanish),
     Lettered(
         Country.IT,

@@ -30,7 +30,8 @@ class Numeric:
 class Lettered:
     """An id with letters in it, as a pattern; with `words`, it counts beside one of them only.
 
-    `before`: what the id has before the pattern, where that could be any word: to look for it everywhere takes long.
+    `before`: what the id has before the pattern, where that could be any word or number: to look for that everywhere
+    takes long.
     """
 
     country: Country
