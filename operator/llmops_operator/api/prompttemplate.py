@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictInt, model_validator
+from pydantic import Field, StrictInt
 
-from llmops_operator.api.common import Conditions, DecimalText, Identifier, Model
-from llmops_operator.api.rules import Unique, number_up_to, rules, share
-
-NOT_BOTH = "a required variable has no default"
-DEFAULT_OF_TYPE = "the default is not of the variable's type"
-DEFAULT_TOO_LONG = "the default is longer than maxLength"
-INTEGER = "-?(0|[1-9][0-9]*)"
-NUMBER = f"{INTEGER}([.][0-9]+)?"
-DEFAULT_RULE = (
-    "!has(self.default) || self.type == 'string' || "
-    "(self.type == 'boolean' && self.default in ['true', 'false']) || "
-    f"(self.type == 'integer' && self.default.matches('^{INTEGER}$')) || "
-    f"(self.type == 'number' && self.default.matches('^{NUMBER}$'))"
-)
+from llmops_operator.api.common import Conditions, DecimalText, Model
+from llmops_operator.api.rules import Unique, number_up_to, share
+from llmops_operator.api.variables import TemplateVariable
 
 
 class Role(StrEnum):
@@ -39,55 +27,6 @@ class TemplateMessage(Model):
     content: Annotated[str, Field(min_length=1, max_length=32768)] = Field(
         description="The text; {{ name }} stands for a variable's value."
     )
-
-
-class TemplateVariableType(StrEnum):
-    """What a value must be."""
-
-    STRING = "string"
-    NUMBER = "number"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-
-
-_FORMS = {
-    TemplateVariableType.STRING: "(?s:.*)",
-    TemplateVariableType.NUMBER: NUMBER,
-    TemplateVariableType.INTEGER: INTEGER,
-    TemplateVariableType.BOOLEAN: "true|false",
-}
-"""What the text of a default looks like, as JSON has it."""
-
-
-class TemplateVariable(Model):
-    """One slot."""
-
-    model_config = rules(
-        ("!(self.required && has(self.default))", NOT_BOTH),
-        ("!has(self.default) || self.default.size() <= self.maxLength", DEFAULT_TOO_LONG),
-        (DEFAULT_RULE, DEFAULT_OF_TYPE),
-    )
-
-    name: Identifier = Field(description="Its name in {{ }} and in requests.")
-    type: TemplateVariableType = Field(default=TemplateVariableType.STRING, description="What a value must be.")
-    required: StrictBool = Field(default=False, description="Whether a request must give it.")
-    default: Annotated[str, Field(max_length=4096)] | None = Field(
-        default=None, description="The value when a request gives none; the empty text when left out."
-    )
-    max_length: StrictInt = Field(default=4000, ge=1, le=1_000_000, description="The longest value, in characters.")
-    description: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="For people.")
-
-    @model_validator(mode="after")
-    def _default_fits(self) -> Self:
-        if self.default is None:
-            return self
-        if self.required:
-            raise ValueError(NOT_BOTH)
-        if len(self.default) > self.max_length:
-            raise ValueError(DEFAULT_TOO_LONG)
-        if not re.fullmatch(_FORMS[self.type], self.default):
-            raise ValueError(DEFAULT_OF_TYPE)
-        return self
 
 
 class InferenceParameters(Model):

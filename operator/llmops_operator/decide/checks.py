@@ -5,13 +5,13 @@ What one object can say about itself is in its schema and its model (`api`); her
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from llmops_operator import names
-from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec
+from llmops_operator.decide.templates import template_problem
 from llmops_operator.decide.values import Hold
 from llmops_operator.desired import judging, paths
 from llmops_operator.desired.policy import lists_of
@@ -27,8 +27,6 @@ CONFIGURATION_TOO_LARGE = "ConfigurationTooLarge"
 
 CONFIG_MAP_BYTES = 1024 * 1024
 """What the API server takes as the data of a ConfigMap."""
-
-_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 SpecCheck = Callable[[World, LLMDeploymentSpec], Hold | None]
 ChildCheck = Callable[[World, Sequence[Document]], Hold | None]
@@ -47,16 +45,6 @@ def first_hold(world: World) -> Hold | None:
 def first_child_hold(world: World, children: Sequence[Document]) -> Hold | None:
     """What keeps these children from being applied."""
     return next((hold for check in CHILD_CHECKS if (hold := check(world, children))), None)
-
-
-def template_problem(spec: PromptTemplateSpec) -> str | None:
-    """What is wrong with a template that can be read."""
-    known = {variable.name for variable in spec.variables}
-    for place, message in enumerate(spec.messages):
-        for name in _PLACEHOLDER.findall(message.content):
-            if name not in known:
-                return f"spec.messages[{place}]: {{{{ {name} }}}} has no entry in spec.variables; add one or correct it"
-    return None
 
 
 def _templates_exist(world: World, spec: LLMDeploymentSpec) -> Hold | None:

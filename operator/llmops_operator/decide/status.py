@@ -8,8 +8,9 @@ from typing import Any
 
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
-from llmops_operator.decide.checks import list_problem, template_problem
+from llmops_operator.decide.checks import list_problem
 from llmops_operator.decide.conditions import READY, STALLED, Condition, as_documents, conditions
+from llmops_operator.decide.templates import template_problem
 from llmops_operator.decide.values import Hold, Plan
 from llmops_operator.desired import revision
 from llmops_operator.desired.facts import Policy

@@ -14,6 +14,7 @@ from llmops_operator.api.llmdeployment import (
 )
 from llmops_operator.api.prompttemplate import InferenceParameters
 from llmops_operator.api.units import to_bytes, to_seconds
+from llmops_operator.api.variables import MOST_ITEMS, TemplateVariable
 from llmops_operator.desired import access, paths, policy, revision, triton
 from llmops_operator.desired.facts import EngineSpec, Facts
 from llmops_sidecars import contract
@@ -102,17 +103,25 @@ def _template(name: str, spec: PromptTemplateSpec) -> contract.Template:
         id=name,
         version=revision.version(spec),
         messages=tuple(contract.Message(one.role, one.content) for one in spec.messages),
-        variables=tuple(
-            contract.Variable(
-                name=one.name,
-                type=contract.VariableType(one.type),
-                required=one.required,
-                default=one.default,
-                max_length=one.max_length,
-            )
-            for one in spec.variables
-        ),
+        variables=tuple(map(_variable, spec.variables)),
         parameters=_parameters(spec.parameters) if spec.parameters else contract.Parameters(),
+    )
+
+
+def _variable(one: TemplateVariable) -> contract.Variable:
+    default = contract.Variable(one.name)
+    return contract.Variable(
+        name=one.name,
+        type=contract.VariableType(one.type),
+        required=one.required,
+        default=one.default,
+        max_length=one.max_length,
+        minimum=_number(one.minimum),
+        maximum=_number(one.maximum),
+        values=tuple(one.values or ()),
+        max_items=MOST_ITEMS if one.max_items is None else one.max_items,
+        separator=default.separator if one.separator is None else one.separator,
+        default_items=tuple(one.default_items or ()),
     )
 
 

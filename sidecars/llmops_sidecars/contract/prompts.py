@@ -1,4 +1,7 @@
-"""Prompt templates, as data."""
+"""Prompt templates, as data.
+
+What equals its default is left out, so that a field which nobody uses is no news to a sidecar that does not know it.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +17,38 @@ class VariableType(StrEnum):
     NUMBER = "number"
     INTEGER = "integer"
     BOOLEAN = "boolean"
+    ENUM = "enum"
+    LIST = "list"
 
 
-class Variable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A named slot of a template. `default` is in JSON's form for types other than string; lengths in characters."""
+class Variable(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A named slot of a template. `default` is in JSON's form for types other than string; lengths in characters.
+
+    `minimum` and `maximum` bound numbers; an enum has `values`; a list of texts stands in the prompt with `separator`
+    between its items, of which each has at most `max_length` characters.
+    """
 
     name: str
     type: VariableType = VariableType.STRING
     required: bool = False
     default: str | None = None
     max_length: int = 4000
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] = ()
+    max_items: int = 64
+    separator: str = ", "
+    default_items: tuple[str, ...] = ()
 
 
-class Message(Struct, frozen=True, forbid_unknown_fields=True):
+class Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One message of a template; `{{ name }}` in the content stands for a variable's value."""
 
     role: str
     content: str
 
 
-class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Defaults for the model; what a request says itself wins."""
 
     temperature: float | None = None
@@ -42,7 +57,7 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     stop: tuple[str, ...] = ()
 
 
-class Template(Struct, frozen=True, forbid_unknown_fields=True):
+class Template(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A prompt template; `version` is the digest of its content."""
 
     id: str

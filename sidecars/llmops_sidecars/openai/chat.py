@@ -138,7 +138,7 @@ class PromptReference(Struct, frozen=True, omit_defaults=True):
     """A template of this service by its id, with values for its variables."""
 
     id: Annotated[str, Meta(min_length=1, max_length=253)]
-    variables: dict[str, str | int | float | bool] | None = None
+    variables: dict[str, str | int | float | bool | tuple[str, ...]] | None = None
     version: str | None = None
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llmops_sidecars.contract import Message, Template, Variable, VariableType
+from llmops_sidecars.contract import Message, Template, Variable
 from llmops_sidecars.openai.errors import ApiError, invalid_request
+from llmops_sidecars.prompts.values import Value, ValueProblem, default_of, text_of
 
 SLOT = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 """A slot; it runs on the author's text only, and cannot backtrack."""
@@ -19,26 +20,20 @@ SLOT = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 MOST_CHARACTERS = 1_000_000
 """The longest rendered prompt; it is counted before it is made."""
 
-Value = str | int | float | bool
-
-PYTHON_TYPES: dict[VariableType, type | tuple[type, ...]] = {
-    VariableType.STRING: str,
-    VariableType.INTEGER: int,
-    VariableType.NUMBER: (int, float),
-    VariableType.BOOLEAN: bool,
-}
-
 
 def render(template: Template, values: Mapping[str, Value]) -> tuple[Message, ...]:
     """The template's messages with the values in them; raises ApiError (400) that names template and variable.
 
-    Numbers and booleans stand as in JSON. A variable without value and default is the empty text.
+    Numbers and booleans stand as in JSON, lists with their separator. A variable without value and default is the
+    empty text.
     """
     _require_known(template, values)
     texts = {variable.name: _text(template, variable, values) for variable in template.variables}
     if sum(_length(message.content, texts) for message in template.messages) > MOST_CHARACTERS:
         raise invalid_request(f"prompt {template.id!r}: longer than {MOST_CHARACTERS} characters.", "prompt")
-    return tuple(Message(message.role, _filled(message.content, texts)) for message in template.messages)
+    return tuple(
+        msgspec.structs.replace(message, content=_filled(message.content, texts)) for message in template.messages
+    )
 
 
 def _require_known(template: Template, values: Mapping[str, Value]) -> None:
@@ -54,19 +49,11 @@ def _text(template: Template, variable: Variable, values: Mapping[str, Value]) -
     if variable.name not in values:
         if variable.required:
             raise _wrong(template, variable.name, "this variable is required", "missing_variable")
-        return variable.default or ""
-    value = values[variable.name]
-    if not _fits(value, variable.type):
-        raise _wrong(template, variable.name, f"must be of type {variable.type.value}", "invalid_variable")
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if len(text) > variable.max_length:
-        raise _wrong(template, variable.name, f"longer than {variable.max_length} characters", "invalid_variable")
-    return text
-
-
-def _fits(value: Value, kind: VariableType) -> bool:
-    """Whether a value is of a type; in Python, not in JSON, a boolean is also a number."""
-    return isinstance(value, PYTHON_TYPES[kind]) and isinstance(value, bool) == (kind is VariableType.BOOLEAN)
+        return default_of(variable)
+    try:
+        return text_of(variable, values[variable.name])
+    except ValueProblem as problem:
+        raise _wrong(template, variable.name, str(problem), "invalid_variable") from problem
 
 
 def _length(content: str, texts: Mapping[str, str]) -> int:

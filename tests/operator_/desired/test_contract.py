@@ -19,7 +19,10 @@ TEMPLATE = {
     "variables": [
         {"name": "how", "default": "kind"},
         {"name": "question", "required": True, "maxLength": 9, "description": "for people"},
-        {"name": "count", "type": "integer", "default": "3"},
+        {"name": "count", "type": "integer", "default": "3", "minimum": "-1", "maximum": "5.5"},
+        {"name": "tone", "type": "enum", "values": ["a", "b"]},
+        {"name": "plain", "type": "list"},
+        {"name": "items", "type": "list", "maxItems": 2, "separator": "", "defaultItems": ["x"]},
     ],
     "parameters": {"temperature": "0.2", "topP": "1", "maxTokens": 5, "stop": ["\n"]},
 }
@@ -116,7 +119,10 @@ def test_a_template_is_resolved() -> None:
             variables=(
                 contract.Variable("how", default="kind"),
                 contract.Variable("question", required=True, max_length=9),
-                contract.Variable("count", contract.VariableType.INTEGER, default="3"),
+                contract.Variable("count", contract.VariableType.INTEGER, default="3", minimum=-1.0, maximum=5.5),
+                contract.Variable("tone", contract.VariableType.ENUM, values=("a", "b")),
+                contract.Variable("plain", contract.VariableType.LIST),
+                contract.Variable("items", contract.VariableType.LIST, max_items=2, separator="", default_items=("x",)),
             ),
             parameters=contract.Parameters(0.2, 1.0, 5, ("\n",)),
         ),

@@ -167,7 +167,13 @@ BAD_PROMPTS = {
         "invalid_variable",
         "prompt.variables.question",
     ),
-    "no scalar": ({"id": "support", "variables": {"question": ["x"]}}, "invalid_value", "prompt.variables[...]"),
+    "a list": ({"id": "support", "variables": {"question": ["x"]}}, "invalid_variable", "prompt.variables.question"),
+    "an object": ({"id": "support", "variables": {"question": {}}}, "invalid_value", "prompt.variables[...]"),
+    "a list of numbers": (
+        {"id": "support", "variables": {"question": [1]}},
+        "invalid_value",
+        "prompt.variables[...][0]",
+    ),
 }
 
 
