@@ -12,10 +12,10 @@ from llmops_operator.api.llmdeployment import (
     Protocol,
     VLLMEngine,
 )
-from llmops_operator.api.prompttemplate import InferenceParameters
+from llmops_operator.api.prompttemplate import InferenceParameters, TemplateMessage
 from llmops_operator.api.units import to_bytes, to_seconds
 from llmops_operator.api.variables import MOST_ITEMS, TemplateVariable
-from llmops_operator.desired import access, paths, policy, revision, triton
+from llmops_operator.desired import access, paths, policy, revision, templates, triton
 from llmops_operator.desired.facts import EngineSpec, Facts
 from llmops_sidecars import contract
 
@@ -102,10 +102,15 @@ def _template(name: str, spec: PromptTemplateSpec) -> contract.Template:
     return contract.Template(
         id=name,
         version=revision.version(spec),
-        messages=tuple(contract.Message(one.role, one.content) for one in spec.messages),
+        messages=tuple(map(_message, templates.messages(spec))),
         variables=tuple(map(_variable, spec.variables)),
         parameters=_parameters(spec.parameters) if spec.parameters else contract.Parameters(),
     )
+
+
+def _message(one: TemplateMessage) -> contract.Message:
+    calls = tuple(contract.TemplateCall(call.id, call.name, call.arguments) for call in one.tool_calls or ())
+    return contract.Message(one.role, one.content or "", calls, one.tool_call_id)
 
 
 def _variable(one: TemplateVariable) -> contract.Variable:

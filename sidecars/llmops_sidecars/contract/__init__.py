@@ -76,7 +76,7 @@ from llmops_sidecars.contract.matching import (
     phrases_of,
 )
 from llmops_sidecars.contract.policy import Audit, AuditText, Consent, Policy, Rule, StreamWindow
-from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
+from llmops_sidecars.contract.prompts import Message, Parameters, Template, TemplateCall, Variable, VariableType
 from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 __all__ = [
@@ -127,6 +127,7 @@ __all__ = [
     "SpecialTokensRule",
     "StreamWindow",
     "Template",
+    "TemplateCall",
     "Tenant",
     "TenantLimits",
     "Topic",

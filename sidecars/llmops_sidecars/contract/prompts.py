@@ -41,11 +41,24 @@ class Variable(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     default_items: tuple[str, ...] = ()
 
 
+class TemplateCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A call of a function in a message; `arguments` is JSON, and has no slots."""
+
+    id: str
+    name: str
+    arguments: str
+
+
 class Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One message of a template; `{{ name }}` in the content stands for a variable's value."""
+    """One message of a template; `{{ name }}` in the content stands for a variable's value.
+
+    An assistant's with calls may have no content; a tool's names the call that it answers.
+    """
 
     role: str
-    content: str
+    content: str = ""
+    tool_calls: tuple[TemplateCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
+from llmops_sidecars.contract import Message as TemplateMessage
 from llmops_sidecars.contract import Template
 from llmops_sidecars.guard.serving import Served
-from llmops_sidecars.openai.chat import ChatRequest, Message, PromptReference
+from llmops_sidecars.openai.chat import ChatRequest, FunctionCall, Message, PromptReference, Role, ToolCall
 from llmops_sidecars.openai.errors import ApiError, invalid_request
 from llmops_sidecars.prompts.render import render
 
@@ -21,7 +24,7 @@ def templated(request: ChatRequest, served: Served) -> tuple[ChatRequest, Templa
     if reference is None:
         return request, None
     template = _find(reference, served)
-    rendered = tuple(_message(one.role, one.content) for one in render(template, reference.variables or {}))
+    rendered = tuple(_message(one) for one in render(template, reference.variables or {}))
     given = template.parameters
     filled = msgspec.structs.replace(
         request,
@@ -50,8 +53,14 @@ def _find(reference: PromptReference, served: Served) -> Template:
     return template
 
 
-def _message(role: str, content: str) -> Message:
-    return msgspec.convert({"role": role, "content": content}, Message)
+def _message(rendered: TemplateMessage) -> Message:
+    calls = tuple(ToolCall(one.id, FunctionCall(one.name, one.arguments)) for one in rendered.tool_calls)
+    return Message(
+        cast("Role", rendered.role),
+        content=None if calls and not rendered.content else rendered.content,
+        tool_calls=calls or None,
+        tool_call_id=rendered.tool_call_id,
+    )
 
 
 def _not_found(param: str, message: str) -> ApiError:

@@ -81,9 +81,15 @@ def names_by(**change: Any) -> Document:
     return rule(pii={"entities": ["PersonName"], "model": change})
 
 
+def message(role: str, **change: Any) -> Document:
+    return {"messages": [{"role": role, **change}]}
+
+
 def variable(**change: Any) -> Document:
     return {"messages": [{"role": "user", "content": "hi"}], "variables": [{"name": "a", **change}]}
 
+
+CALL = {"id": "c", "name": "look", "arguments": "{}"}
 
 BAD: list[tuple[str, str, Document, str]] = [
     ("no model", "LLMDeployment", {"replicas": 1}, "model"),
@@ -220,6 +226,25 @@ BAD: list[tuple[str, str, Document, str]] = [
     ("a queue without end", "LLMDeployment", repository(limits={"queueSeconds": 0}), "queueSeconds"),
     ("no messages", "PromptTemplate", {"messages": []}, "messages"),
     ("an unknown role", "PromptTemplate", {"messages": [{"role": "robot", "content": "x"}]}, "role"),
+    ("a message of nothing", "PromptTemplate", message("user"), "needs content"),
+    ("an assistant who says nothing", "PromptTemplate", message("assistant"), "needs content"),
+    (
+        "a caller who is no assistant",
+        "PromptTemplate",
+        message("user", content="x", toolCalls=[CALL]),
+        "the role assis",
+    ),
+    ("a call twice", "PromptTemplate", message("assistant", toolCalls=[CALL, CALL]), "toolCalls"),
+    ("a call without arguments", "PromptTemplate", message("assistant", toolCalls=[{"id": "c", "name": "n"}]), "argum"),
+    ("a tool that answers nothing", "PromptTemplate", message("tool", content="x"), "tool needs toolCallId"),
+    ("an answer of no tool", "PromptTemplate", message("user", content="x", toolCallId="c"), "no other role has it"),
+    ("a call's id with a space", "PromptTemplate", message("tool", content="x", toolCallId="c 1"), "toolCallId"),
+    (
+        "an example without its answer",
+        "PromptTemplate",
+        message("user", content="x") | {"examples": [{"user": "x"}]},
+        "ass",
+    ),
     ("required with a default", "PromptTemplate", variable(required=True, default="x"), "no default"),
     (
         "a default of another type",

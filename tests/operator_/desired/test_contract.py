@@ -129,6 +129,26 @@ def test_a_template_is_resolved() -> None:
     )
 
 
+def test_examples_and_calls_of_a_template_are_messages() -> None:
+    call = {"id": "c", "name": "n", "arguments": "{}"}
+    said = [
+        {"role": "developer", "content": "d"},
+        {"role": "assistant", "toolCalls": [call]},
+        {"role": "tool", "content": "r", "toolCallId": "c"},
+        {"role": "user", "content": "q"},
+    ]
+    examples = [{"user": "u", "assistant": "a"}]
+    told = facts(CPU, templates={"t": {"messages": said, "examples": examples}})
+    assert builder.build(told).configurations[0].templates[0].messages == (
+        contract.Message("developer", "d"),
+        contract.Message("assistant", tool_calls=(contract.TemplateCall("c", "n", "{}"),)),
+        contract.Message("tool", "r", tool_call_id="c"),
+        contract.Message("user", "u"),
+        contract.Message("assistant", "a"),
+        contract.Message("user", "q"),
+    )
+
+
 def test_a_policy_is_resolved() -> None:
     told = facts(policy=POLICY)
     assert told.policy is not None

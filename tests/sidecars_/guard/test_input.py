@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from openai import APIStatusError, AsyncOpenAI
 
-from llmops_sidecars.contract import Limits, Parameters, Template, Variable
+from llmops_sidecars.contract import Limits, Parameters, Template, TemplateCall, Variable
 from llmops_sidecars.contract import Message as TemplateMessage
 from tests.sidecars_.guard.kit import CHAT, FakeCache, contract, guarded, question, said
 from tests.support.asgi import Sent, call, receiving
@@ -197,6 +197,28 @@ async def test_a_template_comes_before_the_messages_of_the_request(tmp_path: Pat
         {"role": "user", "content": "And now?"},
     ]
     assert "prompt" not in cache.requests[0]
+
+
+async def test_a_template_may_hold_a_conversation_with_tools(tmp_path: Path) -> None:
+    told = (
+        TemplateMessage("developer", "Look it up."),
+        TemplateMessage("assistant", tool_calls=(TemplateCall("c1", "weather", '{"city": "Bonn"}'),)),
+        TemplateMessage("tool", "sunny in {{ city }}", tool_call_id="c1"),
+        TemplateMessage("assistant", "It is sunny.", (TemplateCall("c2", "weather", "{}"),)),
+    )
+    template = Template("t", "1", told, (Variable("city", default="Bonn"),))
+    cache = FakeCache(said("x"))
+    await guarded(tmp_path, cache, contract(templates=(template,))).ask({"model": "chat", "prompt": {"id": "t"}})
+
+    def call(identified: str, arguments: str) -> dict[str, object]:
+        return {"id": identified, "type": "function", "function": {"name": "weather", "arguments": arguments}}
+
+    assert cache.requests[0]["messages"] == [
+        {"role": "developer", "content": "Look it up."},
+        {"role": "assistant", "tool_calls": [call("c1", '{"city": "Bonn"}')]},
+        {"role": "tool", "content": "sunny in Bonn", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "It is sunny.", "tool_calls": [call("c2", "{}")]},
+    ]
 
 
 async def test_the_default_template_is_used_when_none_is_named(tmp_path: Path) -> None:
