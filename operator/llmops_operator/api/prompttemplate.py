@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, model_validator
 
-from llmops_operator.api.common import Conditions, DecimalText, Model
-from llmops_operator.api.rules import Unique, number_up_to, rules, share
+from llmops_operator.api.common import Conditions, Model
+from llmops_operator.api.parameters import InferenceParameters
+from llmops_operator.api.rules import Unique, rules
 from llmops_operator.api.variables import TemplateVariable
 
 NO_CONTENT = "a message needs content; an assistant's may have toolCalls instead"
@@ -72,21 +73,6 @@ class TemplateExample(Model):
 
     user: Content = Field(description="What was asked; slots are filled here, too.")
     assistant: Content = Field(description="The answer that the model shall take for an example.")
-
-
-class InferenceParameters(Model):
-    """Defaults for the model; what a request says itself wins."""
-
-    temperature: Annotated[DecimalText, number_up_to(2)] | None = Field(
-        default=None, description='How freely tokens are chosen: a number from 0 to 2, as text, such as "0.2".'
-    )
-    top_p: Annotated[DecimalText, share()] | None = Field(
-        default=None, description='The share of probability that tokens are chosen from, as text, such as "0.9".'
-    )
-    max_tokens: StrictInt | None = Field(default=None, ge=1, le=1_000_000, description="The longest answer, in tokens.")
-    stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=4)] = Field(
-        default_factory=list, description="Texts that end an answer."
-    )
 
 
 class PromptTemplateSpec(Model):

@@ -12,7 +12,8 @@ from llmops_operator.api.llmdeployment import (
     Protocol,
     VLLMEngine,
 )
-from llmops_operator.api.prompttemplate import InferenceParameters, TemplateMessage
+from llmops_operator.api.parameters import AllowedParameter, InferenceParameters
+from llmops_operator.api.prompttemplate import TemplateMessage
 from llmops_operator.api.units import to_bytes, to_seconds
 from llmops_operator.api.variables import MOST_ITEMS, TemplateVariable
 from llmops_operator.desired import access, paths, policy, revision, templates, triton
@@ -136,7 +137,16 @@ def _parameters(parameters: InferenceParameters) -> contract.Parameters:
         top_p=_number(parameters.top_p),
         max_tokens=parameters.max_tokens,
         stop=tuple(parameters.stop),
+        seed=parameters.seed,
+        presence_penalty=_number(parameters.presence_penalty),
+        frequency_penalty=_number(parameters.frequency_penalty),
+        allow=None if parameters.allow is None else tuple(map(_allowed, parameters.allow)),
     )
+
+
+def _allowed(one: AllowedParameter) -> contract.AllowedParameter:
+    name = contract.Parameter[one.name.name]
+    return contract.AllowedParameter(name, _number(one.minimum), _number(one.maximum))
 
 
 def _number(text: str | None) -> float | None:

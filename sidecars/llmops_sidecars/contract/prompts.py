@@ -61,13 +61,37 @@ class Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     tool_call_id: str | None = None
 
 
+class Parameter(StrEnum):
+    """What says how the model answers, as OpenAI's API calls it."""
+
+    TEMPERATURE = "temperature"
+    TOP_P = "top_p"
+    MAX_TOKENS = "max_tokens"
+    STOP = "stop"
+    SEED = "seed"
+    PRESENCE_PENALTY = "presence_penalty"
+    FREQUENCY_PENALTY = "frequency_penalty"
+
+
+class AllowedParameter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A parameter that callers may change, within bounds, both of which belong to it."""
+
+    name: Parameter
+    minimum: float | None = None
+    maximum: float | None = None
+
+
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Defaults for the model; what a request says itself wins."""
+    """Defaults for the model. `allow`: what a request may say itself; everything when it is None."""
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    allow: tuple[AllowedParameter, ...] | None = None
 
 
 class Template(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,31 +11,23 @@ from llmops_sidecars.contract import Template
 from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.openai.chat import ChatRequest, FunctionCall, Message, PromptReference, Role, ToolCall
 from llmops_sidecars.openai.errors import ApiError, invalid_request
+from llmops_sidecars.prompts.parameters import with_parameters
 from llmops_sidecars.prompts.render import render
 
 
 def templated(request: ChatRequest, served: Served) -> tuple[ChatRequest, Template | None]:
-    """Put the template's messages before the request's, and its parameters where the request has none.
+    """Put the template's messages before the request's, and its parameters where the request has none and may have.
 
     A request that names no template gets the default one, if there is one, with the defaults of its variables.
-    Raises ApiError (400) for a template or version that is not served, and for wrong variables.
+    Raises ApiError (400) for a template or version that is not served, for wrong variables and parameters.
     """
     reference = request.prompt or _default(served)
     if reference is None:
         return request, None
     template = _find(reference, served)
     rendered = tuple(_message(one) for one in render(template, reference.variables or {}))
-    given = template.parameters
-    filled = msgspec.structs.replace(
-        request,
-        messages=rendered + request.messages,
-        prompt=None,
-        temperature=request.temperature if request.temperature is not None else given.temperature,
-        top_p=request.top_p if request.top_p is not None else given.top_p,
-        max_tokens=request.max_tokens if request.output_tokens is not None else given.max_tokens,
-        stop=request.stop if request.stop is not None else (given.stop or None),
-    )
-    return filled, template
+    whole = msgspec.structs.replace(request, messages=rendered + request.messages, prompt=None)
+    return with_parameters(whole, template), template
 
 
 def _default(served: Served) -> PromptReference | None:

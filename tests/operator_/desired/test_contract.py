@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llmops_operator.api.parameters import ParameterName
 from llmops_operator.desired import contract as builder
 from llmops_operator.desired import revision
 from llmops_operator.desired.configuration import sidecar_configuration
@@ -127,6 +128,35 @@ def test_a_template_is_resolved() -> None:
             parameters=contract.Parameters(0.2, 1.0, 5, ("\n",)),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("allow", "expected"),
+    [
+        ({}, None),
+        ({"allow": []}, ()),
+        (
+            {"allow": [{"name": "topP", "minimum": "0.1", "maximum": "1"}, {"name": "stop"}]},
+            (
+                contract.AllowedParameter(contract.Parameter.TOP_P, 0.1, 1.0),
+                contract.AllowedParameter(contract.Parameter.STOP),
+            ),
+        ),
+    ],
+    ids=["everything", "nothing", "some"],
+)
+def test_what_callers_may_change_is_resolved(
+    allow: dict[str, Any], expected: tuple[contract.AllowedParameter, ...] | None
+) -> None:
+    said = {"messages": [{"role": "user", "content": "q"}]}
+    more = {"seed": 3, "presencePenalty": "-0.5", "frequencyPenalty": "2", **allow}
+    told = facts(CPU, templates={"t": said | {"parameters": more}})
+    found = builder.build(told).configurations[0].templates[0].parameters
+    assert found == contract.Parameters(seed=3, presence_penalty=-0.5, frequency_penalty=2.0, allow=expected)
+
+
+def test_every_parameter_has_a_name_on_both_sides() -> None:
+    assert [one.name for one in ParameterName] == [one.name for one in contract.Parameter]
 
 
 def test_examples_and_calls_of_a_template_are_messages() -> None:

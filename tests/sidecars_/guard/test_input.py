@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from openai import APIStatusError, AsyncOpenAI
 
-from llmops_sidecars.contract import Limits, Parameters, Template, TemplateCall, Variable
+from llmops_sidecars.contract import AllowedParameter, Limits, Parameter, Parameters, Template, TemplateCall, Variable
 from llmops_sidecars.contract import Message as TemplateMessage
 from tests.sidecars_.guard.kit import CHAT, FakeCache, contract, guarded, question, said
 from tests.support.asgi import Sent, call, receiving
@@ -250,6 +250,18 @@ async def test_the_templates_parameters_are_defaults(
     await guard.ask({"model": "chat", "prompt": {"id": "t"}} | given)
     sent = {name: value for name, value in cache.requests[0].items() if name not in {"model", "messages", "stream"}}
     assert sent == expected | {"stream_options": {"include_usage": True}}
+
+
+async def test_a_completion_has_its_own_length_where_neither_it_nor_the_template_says_one(tmp_path: Path) -> None:
+    allow = (AllowedParameter(Parameter.TEMPERATURE),)
+    for given, expected in ((Parameters(allow=allow), 16), (Parameters(max_tokens=50, allow=allow), 50)):
+        cache = FakeCache(said("x"))
+        template = Template("t", "1", (TemplateMessage("system", "Hi"),), (), given)
+        guard = guarded(tmp_path, cache, contract(templates=(template,), default_template="t"))
+        answer = await guard.ask({"model": "chat", "prompt": "Hello"}, "/v1/completions")
+        assert (answer.status, cache.requests[0]["max_tokens"]) == (200, expected)
+        refused = await guard.ask({"model": "chat", "prompt": "Hello", "max_tokens": 9}, "/v1/completions")
+        assert (refused.status, refused.error["param"]) == (400, "max_tokens")
 
 
 @pytest.mark.parametrize(
