@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from llmops_operator.api.common import Conditions, Model
+from llmops_operator.api.common import Conditions, Model, ObjectReference
 from llmops_operator.api.parameters import InferenceParameters
 from llmops_operator.api.rules import Unique, rules
 from llmops_operator.api.variables import TemplateVariable
@@ -78,6 +78,10 @@ class TemplateExample(Model):
 class PromptTemplateSpec(Model):
     """Messages with named slots."""
 
+    includes: Annotated[list[ObjectReference], Field(max_length=8), Unique("name")] = Field(
+        default_factory=list,
+        description="Templates of this namespace whose messages, examples and variables come before its own.",
+    )
     messages: Annotated[list[TemplateMessage], Field(min_length=1, max_length=32)] = Field(
         description="What is sent to the model, before the messages of the request."
     )

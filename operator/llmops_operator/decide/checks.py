@@ -53,10 +53,11 @@ def _templates_exist(world: World, spec: LLMDeploymentSpec) -> Hold | None:
 
 def _templates_work(world: World, spec: LLMDeploymentSpec) -> Hold | None:
     for name in _template_names(spec):
-        template = world.templates[name].spec
-        problem = template.reason if isinstance(template, Invalid) else template_problem(template)
+        problem = template_problem(name, world.templates)
         if problem is not None:
-            return Hold(TEMPLATE_INVALID, f"correct {names.PROMPT_TEMPLATE} {name}: {problem}", terminal=True)
+            reason = TEMPLATE_NOT_FOUND if problem.missing else TEMPLATE_INVALID
+            message = f"correct {names.PROMPT_TEMPLATE} {name}: {problem.message}"
+            return Hold(reason, message, terminal=not problem.missing)
     return None
 
 

@@ -103,7 +103,7 @@ def _template(name: str, spec: PromptTemplateSpec) -> contract.Template:
     return contract.Template(
         id=name,
         version=revision.version(spec),
-        messages=tuple(map(_message, templates.messages(spec))),
+        messages=tuple(map(_message, templates.placed(spec))),
         variables=tuple(map(_variable, spec.variables)),
         parameters=_parameters(spec.parameters) if spec.parameters else contract.Parameters(),
     )

@@ -5,7 +5,104 @@ from typing import Any
 import pytest
 
 from llmops_operator.api import PromptTemplateSpec
-from llmops_operator.decide.templates import template_problem
+from llmops_operator.decide import templates
+from llmops_operator.world import Resource, resource
+from tests.operator_.decide.worlds import kind
+
+Document = dict[str, Any]
+
+
+def template_problem(one: PromptTemplateSpec) -> str | None:
+    """What is wrong with a template that includes nothing."""
+    document = one.model_dump(mode="json", by_alias=True, exclude_none=True)
+    found = templates.template_problem("t", named(t=document))
+    assert found is None or not found.missing
+    return None if found is None else found.message
+
+
+def named(**specs: object) -> dict[str, Resource[PromptTemplateSpec]]:
+    return {name: resource(kind(name, one), PromptTemplateSpec) for name, one in specs.items()}
+
+
+def including(*names: str, content: str = "x", **more: Any) -> Document:
+    includes = [{"name": name} for name in names]
+    return {"messages": [{"role": "user", "content": content}], "includes": includes, **more}
+
+
+SLOTTED = including(content="{{ x }}", variables=[{"name": "x"}])
+
+DIFFERENT = "spec.variables: a and b, which are included, have different variables x; "
+ADVICE = "declare it here, or make them the same"
+
+PROBLEMS: dict[str, tuple[dict[str, object], str, bool]] = {
+    "a missing one": (
+        {"t": including("a"), "a": including("b")},
+        "spec.includes: create the PromptTemplate b in this namespace (t > a > b)",
+        True,
+    ),
+    "itself": ({"t": including("t")}, "spec.includes go round in a circle: t > t; take one of them out", False),
+    "a circle": (
+        {"t": including("a"), "a": including("b"), "b": including("a")},
+        "spec.includes go round in a circle: t > a > b > a; take one of them out",
+        False,
+    ),
+    "an unreadable one": (
+        {"t": including("a"), "a": {}},
+        "correct a, which is included: spec.messages: is required",
+        False,
+    ),
+    "a wrong one": (
+        {"t": including("a"), "a": including("b"), "b": including(content="{{ y }}")},
+        "correct b, which is included: spec.messages[0]: {{ y }} has no entry in spec.variables; add one or correct it",
+        False,
+    ),
+    "two that differ": (
+        {"t": including("a", "b"), "a": SLOTTED, "b": SLOTTED | {"variables": [{"name": "x", "default": "1"}]}},
+        f"{DIFFERENT}{ADVICE}",
+        False,
+    ),
+    "two that differ, further down": (
+        {
+            "t": including("m", variables=[{"name": "x", "default": "2"}]),
+            "m": including("a", "b"),
+            "a": SLOTTED,
+            "b": SLOTTED | {"variables": [{"name": "x", "default": "1"}]},
+        },
+        f"correct m, which is included: {DIFFERENT}{ADVICE}",
+        False,
+    ),
+    "too deep": (
+        {"t": including("i0"), **{f"i{n}": including(f"i{n + 1}") for n in range(9)}},
+        "spec.includes are more than 8 deep: t > i0 > i1 > i2 > i3 > i4 > i5 > i6 > i7; include what is below directly",
+        False,
+    ),
+    "an unreadable template": ({"t": {}}, "spec.messages: is required", False),
+    "a variable that stands in none of them": (
+        {"t": including("a", variables=[{"name": "y"}]), "a": SLOTTED},
+        "spec.variables: y stands in no message; put {{ y }} somewhere or take it out",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("specs", "message", "missing"), PROBLEMS.values(), ids=PROBLEMS)
+def test_includes_that_cannot_be_resolved_are_told(specs: dict[str, object], message: str, *, missing: bool) -> None:
+    assert templates.template_problem("t", named(**specs)) == templates.Problem(message, missing)
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        {"t": including("a"), "a": SLOTTED},
+        {"t": including("a", variables=[{"name": "x", "default": "1"}]), "a": SLOTTED},
+        {"t": including("a", content="{{ x }}"), "a": SLOTTED},
+        {"t": including("a", "b"), "a": including("b"), "b": SLOTTED},
+        {"t": including("a", "b"), "a": SLOTTED, "b": SLOTTED},
+    ],
+    ids=["an include", "its variable anew", "its variable used", "by two ways", "two alike"],
+)
+def test_includes_that_fit_are_well(specs: dict[str, object]) -> None:
+    assert templates.template_problem("t", named(**specs)) is None
 
 
 def spec(content: str, *variables: str, **more: Any) -> PromptTemplateSpec:
