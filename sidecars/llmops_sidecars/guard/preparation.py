@@ -86,8 +86,7 @@ class Preparation:
         self, request: ChatRequest, served: Served, record: Record, default_tokens: int | None
     ) -> tuple[ChatRequest, Inspection]:
         started = self._clock()
-        request, template = templated(request, served)
-        record.prompt = f"{template.id}@{template.version}" if template else ""
+        request, template = templated(request, served, record)
         record.render_seconds += self._clock() - started
         if default_tokens is not None and request.output_tokens is None:
             request = msgspec.structs.replace(request, max_tokens=default_tokens)

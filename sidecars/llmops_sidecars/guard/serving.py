@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from llmops_sidecars.contract import Configuration, Contract, Template
 from llmops_sidecars.guard.access.mounts import require_mounts
+from llmops_sidecars.guard.neutralising import neutralised_by
 from llmops_sidecars.guard.policy import CompiledPolicy, compile_policy
+from llmops_sidecars.guard.rules.finding import Find
 
 SHARES = 100
 
@@ -20,6 +22,8 @@ class Served:
     configuration: Configuration
     policy: CompiledPolicy
     templates: Mapping[str, Template]
+    special_tokens: Find | None = None
+    """What finds them in the values of templates, where the policy does not refuse them itself."""
 
 
 @dataclass(frozen=True)
@@ -51,4 +55,5 @@ def choose(serving: Serving, caller: str) -> Served:
 
 def _served(configuration: Configuration) -> Served:
     templates = {template.id: template for template in configuration.templates}
-    return Served(configuration, compile_policy(configuration.policy), templates)
+    policy = configuration.policy
+    return Served(configuration, compile_policy(policy), templates, neutralised_by(policy) if templates else None)

@@ -6,7 +6,7 @@ Values are data: they are put in after the template has been cut at its slots, s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -20,20 +20,31 @@ SLOT = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 MOST_CHARACTERS = 1_000_000
 """The longest rendered prompt; it is counted before it is made."""
 
+Span = tuple[int, int]
+"""A place in a text, in characters from its start to before its end."""
 
-def render(template: Template, values: Mapping[str, Value]) -> tuple[Message, ...]:
+Neutralise = Callable[[str, Sequence[Span]], str]
+"""From a filled text, and where values stand in it, to the text in which nothing of a value is a special token."""
+
+
+def as_it_is(text: str, _values: Sequence[Span]) -> str:
+    """For texts that others neutralise."""
+    return text
+
+
+def render(template: Template, values: Mapping[str, Value], neutralise: Neutralise = as_it_is) -> tuple[Message, ...]:
     """The template's messages with the values in them; raises ApiError (400) that names template and variable.
 
-    Numbers and booleans stand as in JSON, lists with their separator. A variable without value and default is the
-    empty text.
+    `neutralise` has the last word on every text. Numbers and booleans stand as in JSON, lists with their separator. A
+    variable without value and default is the empty text.
     """
     _require_known(template, values)
     texts = {variable.name: _text(template, variable, values) for variable in template.variables}
     if sum(_length(message.content, texts) for message in template.messages) > MOST_CHARACTERS:
         raise invalid_request(f"prompt {template.id!r}: longer than {MOST_CHARACTERS} characters.", "prompt")
-    return tuple(
-        msgspec.structs.replace(message, content=_filled(message.content, texts)) for message in template.messages
-    )
+    contents = [neutralise(*_filled(message.content, texts)) for message in template.messages]
+    whole = zip(template.messages, contents, strict=True)
+    return tuple(msgspec.structs.replace(message, content=content) for message, content in whole)
 
 
 def _require_known(template: Template, values: Mapping[str, Value]) -> None:
@@ -61,9 +72,19 @@ def _length(content: str, texts: Mapping[str, str]) -> int:
     return len(content) + sum(len(texts.get(slot[1], slot[0])) - len(slot[0]) for slot in slots)
 
 
-def _filled(content: str, texts: Mapping[str, str]) -> str:
-    """The content with values in its slots; slots of unknown names stay as they are."""
-    return SLOT.sub(lambda slot: texts.get(slot[1], slot[0]), content)
+def _filled(content: str, texts: Mapping[str, str]) -> tuple[str, list[Span]]:
+    """The content with values in its slots, and where they stand; slots of unknown names stay as they are."""
+    pieces: list[str] = []
+    spans: list[Span] = []
+    end = length = 0
+    for slot in SLOT.finditer(content):
+        if slot[1] in texts:
+            before, text = content[end : slot.start()], texts[slot[1]]
+            start = length + len(before)
+            pieces += (before, text)
+            length, end = start + len(text), slot.end()
+            spans.append((start, length))
+    return "".join([*pieces, content[end:]]), spans
 
 
 def _shown(name: str) -> str:
