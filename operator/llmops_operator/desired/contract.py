@@ -43,7 +43,7 @@ def _configuration(facts: Facts) -> contract.Configuration:
     prompts = facts.spec.prompts
     return contract.Configuration(
         revision=revision_of(facts),
-        templates=tuple(_template(name, spec) for name, spec in facts.templates.items()),
+        templates=tuple(template(name, spec) for name, spec in facts.templates.items()),
         default_template=prompts.default if prompts else None,
         policy=policy.settings(facts.policy) if facts.policy else contract.Policy(),
         cache=_cache(facts.spec.cache or Cache()),
@@ -99,7 +99,8 @@ def _cache(cache: Cache) -> contract.CacheSettings:
     return contract.CacheSettings(ttl_seconds=ttl, max_bytes=to_bytes(cache.max_bytes))
 
 
-def _template(name: str, spec: PromptTemplateSpec) -> contract.Template:
+def template(name: str, spec: PromptTemplateSpec) -> contract.Template:
+    """A template without includes, as the guard fills it."""
     return contract.Template(
         id=name,
         version=revision.version(spec),
@@ -128,6 +129,7 @@ def _variable(one: TemplateVariable) -> contract.Variable:
         max_items=MOST_ITEMS if one.max_items is None else one.max_items,
         separator=default.separator if one.separator is None else one.separator,
         default_items=tuple(one.default_items or ()),
+        description=one.description,
     )
 
 

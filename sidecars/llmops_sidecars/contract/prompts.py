@@ -25,7 +25,7 @@ class Variable(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """A named slot of a template. `default` is in JSON's form for types other than string; lengths in characters.
 
     `minimum` and `maximum` bound numbers; an enum has `values`; a list of texts stands in the prompt with `separator`
-    between its items, of which each has at most `max_length` characters.
+    between its items, of which each has at most `max_length` characters. `description` is for people.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Variable(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     max_items: int = 64
     separator: str = ", "
     default_items: tuple[str, ...] = ()
+    description: str | None = None
 
 
 class TemplateCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -31,7 +31,7 @@ def templated(request: ChatRequest, served: Served, record: Record) -> tuple[Cha
     reference = request.prompt or _default(served)
     if reference is None:
         return request, None
-    template = _find(reference, served)
+    template = find_template(reference, served)
     record.prompt = f"{template.id}@{template.version}"
     rendered = tuple(map(message, filled(template, reference.variables or {}, served, record)))
     whole = msgspec.structs.replace(request, messages=rendered + request.messages, prompt=None)
@@ -55,7 +55,8 @@ def _default(served: Served) -> PromptReference | None:
     return None if name is None else PromptReference(name)
 
 
-def _find(reference: PromptReference, served: Served) -> Template:
+def find_template(reference: PromptReference, served: Served) -> Template:
+    """The template that a reference means; raises ApiError (400)."""
     template = served.templates.get(reference.id)
     if template is None:
         known = ", ".join(sorted(served.templates)) or "none"

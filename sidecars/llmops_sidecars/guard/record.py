@@ -50,6 +50,7 @@ OUTCOMES = frozenset(
         "model_not_found",
         "not_ready",
         "permission_denied",
+        "prompt_hidden",
         "prompt_not_found",
         "rate_limit_exceeded",
         "refused_by_provider",

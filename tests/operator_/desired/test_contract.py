@@ -119,7 +119,7 @@ def test_a_template_is_resolved() -> None:
             messages=(contract.Message("system", "Be {{ how }}."), contract.Message("user", "{{ question }}")),
             variables=(
                 contract.Variable("how", default="kind"),
-                contract.Variable("question", required=True, max_length=9),
+                contract.Variable("question", required=True, max_length=9, description="for people"),
                 contract.Variable("count", contract.VariableType.INTEGER, default="3", minimum=-1.0, maximum=5.5),
                 contract.Variable("tone", contract.VariableType.ENUM, values=("a", "b")),
                 contract.Variable("plain", contract.VariableType.LIST),
