@@ -70,6 +70,12 @@ class GuardMetrics:
         self.cache = Counter(
             "llmops_answers", "Answers by what the cache did.", ["revision", "cache"], registry=registry
         )
+        self.prompts = Counter(
+            "llmops_prompts",
+            "Requests by template and its version.",
+            ["prompt", "version", "outcome"],
+            registry=registry,
+        )
         self.tenant_requests = Counter(
             "llmops_tenant_requests", "Requests of known tenants.", ["tenant", "result"], registry=registry
         )

@@ -15,10 +15,11 @@ from llmops_sidecars.guard.rules.finding import INPUT
 from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.guard.verdict import count
 from llmops_sidecars.openai.chat import ChatRequest, FunctionCall, Message, PromptReference, Role, ToolCall
-from llmops_sidecars.openai.errors import ApiError, invalid_request
+from llmops_sidecars.openai.errors import invalid_request
 from llmops_sidecars.prompts.parameters import with_parameters
 from llmops_sidecars.prompts.render import render
 from llmops_sidecars.prompts.values import Value
+from llmops_sidecars.prompts.versions import Versions, chosen
 
 
 def templated(request: ChatRequest, served: Served, record: Record) -> tuple[ChatRequest, Template | None]:
@@ -57,12 +58,11 @@ def _default(served: Served) -> PromptReference | None:
 
 def find_template(reference: PromptReference, served: Served) -> Template:
     """The template that a reference means; raises ApiError (400)."""
-    template = served.templates.get(reference.id)
+    template = chosen(reference.version, served.versions.get(reference.id, Versions()))
     if template is None:
         known = ", ".join(sorted(served.templates)) or "none"
-        raise _not_found("prompt.id", f"There is no such prompt template here; there are: {known}.")
-    if reference.version not in (None, template.version):
-        raise _not_found("prompt.version", f"This version of the template is not served; {template.version} is.")
+        told = f"There is no such prompt template here; there are: {known}."
+        raise invalid_request(told, "prompt.id", "prompt_not_found")
     return template
 
 
@@ -75,7 +75,3 @@ def message(rendered: TemplateMessage) -> Message:
         tool_calls=calls or None,
         tool_call_id=rendered.tool_call_id,
     )
-
-
-def _not_found(param: str, message: str) -> ApiError:
-    return invalid_request(message, param, "prompt_not_found")

@@ -33,7 +33,7 @@ class PromptWork:
     async def rendered(self, name: str, incoming: Incoming) -> None:
         """Fill a template; raises ApiError."""
         served, request, record = admitted(incoming, None), decode_render_request(incoming.body), incoming.record
-        if name not in served.templates:
+        if name not in served.versions:
             raise prompt_not_found(sorted(served.templates))
         if _keeps_instructions(served):
             raise prompt_hidden()

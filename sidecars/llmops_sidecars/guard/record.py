@@ -215,6 +215,9 @@ class Record:
             metrics.tenant_requests.labels(self.tenant_label, _result(self.status)).inc()
             metrics.tenant_tokens.labels(self.tenant_label, "input").inc(self.usage.prompt_tokens)
             metrics.tenant_tokens.labels(self.tenant_label, "output").inc(self.usage.completion_tokens)
+        if self.prompt:
+            name, _, version = self.prompt.partition("@")
+            metrics.prompts.labels(name, version, self.outcome).inc()
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
         line = self._line(now)

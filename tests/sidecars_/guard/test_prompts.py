@@ -6,6 +6,7 @@ import pytest
 
 from llmops_sidecars.contract import (
     AllowedParameter,
+    Configuration,
     Message,
     Parameter,
     Parameters,
@@ -15,7 +16,7 @@ from llmops_sidecars.contract import (
     Variable,
     VariableType,
 )
-from tests.sidecars_.guard.kit import STRICT, SUPPORT, FakeCache, contract, guarded
+from tests.sidecars_.guard.kit import STRICT, SUPPORT, FakeCache, contract, guarded, said
 from tests.support.asgi import Answer, call
 
 FULL = Template(
@@ -99,6 +100,55 @@ async def test_a_policy_against_leaks_keeps_prompts_from_callers(tmp_path: Path)
     answer = await rendered(tmp_path, "support", {"variables": {"question": "x"}}, policy=policy)
     assert (answer.status, answer.error["code"]) == (403, "prompt_hidden")
     assert "You help" not in answer.body.decode()
+
+
+OLD = Template("t", "aaaaaaaa00000000", (Message("user", "old {{ x }}"),), (Variable("x"),))
+NEW = Template("t", "bbbbbbbb00000000", (Message("user", "new {{ x }}"),), (Variable("x"),))
+ONLY_NEW = Template("n", "cccccccc00000000", (Message("user", "n"),))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "weight", "version"),
+    [
+        ({"id": "t"}, 100, "t@aaaaaaaa00000000"),
+        ({"id": "t"}, 0, "t@bbbbbbbb00000000"),
+        ({"id": "t", "version": "stable"}, 0, "t@aaaaaaaa00000000"),
+        ({"id": "t", "version": "bbbbbbbb"}, 100, "t@bbbbbbbb00000000"),
+        ({"id": "t", "version": "aaaaaaaa00"}, 0, "t@aaaaaaaa00000000"),
+        ({"id": "n", "version": "cccccccc"}, 100, "n@cccccccc00000000"),
+        ({"id": "n"}, 100, None),
+        ({"id": "n", "version": "stable"}, 0, None),
+    ],
+)
+async def test_a_version_is_found_in_either_configuration(
+    tmp_path: Path, prompt: dict[str, str], weight: int, version: str | None
+) -> None:
+    cache = FakeCache(said("x"))
+    both = (
+        Configuration("r1", weight, templates=(OLD,)),
+        Configuration("r2", 100 - weight, templates=(NEW, ONLY_NEW)),
+    )
+    answer = await guarded(tmp_path, cache, contract(*both)).ask({"model": "chat", "prompt": prompt})
+    if version is None:
+        assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "prompt_not_found", "prompt.id")
+        return
+    assert answer.headers["x-llmops-prompt"] == version
+    assert cache.received[0]["x-llmops-prompt"] == version
+    assert answer.headers["x-llmops-revision"] == ("r1" if weight else "r2")
+
+
+async def test_requests_are_counted_by_template_and_version(tmp_path: Path) -> None:
+    guard = guarded(tmp_path, FakeCache(said("x")), contract(templates=(OLD,)))
+    await guard.ask()
+    for values in ({"x": "1"}, {"x": "2"}, {"y": "3"}):
+        await guard.ask({"model": "chat", "prompt": {"id": "t", "variables": values}})
+    metrics = (await call(guard.app.admin, "GET", "/metrics")).body.decode()
+    told = sorted(line for line in metrics.splitlines() if line.startswith("llmops_prompts_total"))
+    labels = 'prompt="t",version="aaaaaaaa00000000"'
+    assert told == [
+        f'llmops_prompts_total{{outcome="ok",{labels}}} 2.0',
+        f'llmops_prompts_total{{outcome="unknown_variable",{labels}}} 1.0',
+    ]
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/v1/prompts"), ("GET", "/v1/prompts/support/render")])
