@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -67,24 +68,35 @@ def _text(template: Template, variable: Variable, values: Mapping[str, Value]) -
         raise _wrong(template, variable.name, str(problem), "invalid_variable") from problem
 
 
+@lru_cache(maxsize=256)
+def _parts(content: str) -> tuple[tuple[tuple[str, str, str], ...], str]:
+    """The author's text, cut at its slots: what stands before each, its name, the slot as it is; and the rest."""
+    parts: list[tuple[str, str, str]] = []
+    end = 0
+    for slot in SLOT.finditer(content):
+        parts.append((content[end : slot.start()], slot[1], slot[0]))
+        end = slot.end()
+    return tuple(parts), content[end:]
+
+
 def _length(content: str, texts: Mapping[str, str]) -> int:
-    slots = SLOT.finditer(content)
-    return len(content) + sum(len(texts.get(slot[1], slot[0])) - len(slot[0]) for slot in slots)
+    return len(content) + sum(len(texts.get(name, slot)) - len(slot) for _, name, slot in _parts(content)[0])
 
 
 def _filled(content: str, texts: Mapping[str, str]) -> tuple[str, list[Span]]:
     """The content with values in its slots, and where they stand; slots of unknown names stay as they are."""
+    parts, rest = _parts(content)
     pieces: list[str] = []
     spans: list[Span] = []
-    end = length = 0
-    for slot in SLOT.finditer(content):
-        if slot[1] in texts:
-            before, text = content[end : slot.start()], texts[slot[1]]
-            start = length + len(before)
-            pieces += (before, text)
-            length, end = start + len(text), slot.end()
+    length = 0
+    for before, name, slot in parts:
+        text = texts.get(name, slot)
+        start = length + len(before)
+        length = start + len(text)
+        pieces += (before, text)
+        if name in texts:
             spans.append((start, length))
-    return "".join([*pieces, content[end:]]), spans
+    return "".join([*pieces, rest]), spans
 
 
 def _shown(name: str) -> str:

@@ -59,7 +59,7 @@ def _short(variable: Variable, text: str, longer: str) -> str:
 def _enum(variable: Variable, value: Value) -> str:
     if value not in variable.values:
         raise ValueProblem(f"must be one of {', '.join(variable.values)}")
-    return str(value)
+    return _string(variable, value)
 
 
 def _scalar(variable: Variable, value: Value) -> str:

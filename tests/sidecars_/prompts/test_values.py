@@ -33,6 +33,11 @@ REFUSED: dict[str, tuple[Variable, Value, str]] = {
     "a fraction above": (SHARE, 1.26, "must be at most 1.25"),
     "beyond all numbers": (SHARE, 1e400, "must be at most 1.25"),
     "no value of an enum": (TONE, "Kind", "must be one of kind, brief"),
+    "a long value of an enum": (
+        Variable("n", VariableType.ENUM, values=("kind",), max_length=3),
+        "kind",
+        "longer than 3 characters",
+    ),
     "a number for an enum": (TONE, 1, "must be of type enum"),
     "a text for a list": (FEW, "ab", "must be of type list of texts"),
     "numbers in a list": (FEW, (1,), "must be of type list of texts"),  # type: ignore[dict-item]  # on purpose
