@@ -148,6 +148,7 @@ def _headers() -> dict[str, Any]:
     told = {
         "x-request-id": "The request's id, as in logs.",
         "x-llmops-revision": "Which configuration answered.",
+        "x-llmops-prompt": "The prompt template and its version, where there is one.",
         "Server-Timing": "Where the time went, in milliseconds.",
     }
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in told.items()}
