@@ -1,4 +1,7 @@
-"""The command `llmops-operator`: run | crds | plan | check-policy. The only place that reads flags and environment."""
+"""The command `llmops-operator`: run | crds | plan | check-policy | render.
+
+The only place that reads flags and environment.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=VARIABLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="run | crds | plan | check-policy")
+    commands = parser.add_subparsers(required=True, metavar="run | crds | plan | check-policy | render")
     run = commands.add_parser("run", help="run the operator")
     run.set_defaults(command=_run)
     crds = commands.add_parser("crds", help="write crds/ and the chart's copies from the models")
@@ -81,6 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--direction", choices=("input", "output"), default="input", help="rules for prompts or answers")
     check.add_argument("--output", choices=("table", "json"), default="table", help="for people or for programs")
     check.set_defaults(command=_check_policy)
+    render = commands.add_parser(
+        "render",
+        help="show what a PromptTemplate comes to, without a cluster",
+        description="Exit status: 0 rendered, 1 a value is refused, 2 the template cannot be used.",
+    )
+    render.add_argument("files", nargs="+", metavar="FILE", help="YAML; the first template counts, others are included")
+    render.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a value; of a list an item")
+    render.add_argument("--output", choices=("text", "json"), default="text", help="for people or for programs")
+    render.set_defaults(command=_render)
     return parser
 
 
@@ -156,8 +168,27 @@ def _check_policy(options: argparse.Namespace) -> int:
         for path, content in files.items():
             (folder / path).write_bytes(content)
         flags = [f"--contract={folder / CONTRACT}", f"--direction={options.direction}", f"--output={options.output}"]
-        command = [sys.executable, "-m", "llmops_sidecars", "check", *flags, "--", options.texts]
-        return subprocess.run(command, check=False).returncode  # noqa: S603 - our own program, and flags of our own
+        return _sidecar("check", *flags, "--", options.texts)
+
+
+def _render(options: argparse.Namespace) -> int:
+    """Have the guard's own code render, as for `check-policy`."""
+    from llmops_operator.decide.offline import UnreadableError
+    from llmops_operator.decide.trial import CONTRACT, contract_with_template
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / CONTRACT
+        try:
+            path.write_bytes(contract_with_template({file: _content(file) for file in options.files}))
+        except UnreadableError as error:
+            raise UsageError(str(error)) from error
+        values = [f"--set={setting}" for setting in options.set]
+        return _sidecar("render", f"--contract={path}", f"--output={options.output}", *values)
+
+
+def _sidecar(*arguments: str) -> int:
+    command = [sys.executable, "-m", "llmops_sidecars", *arguments]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own program, and flags of our own
 
 
 def _content(file: str) -> str:

@@ -21,7 +21,7 @@ from llmops_operator.cluster.errors import ApiError, NotFoundError, TerminalErro
 from llmops_operator.cluster.guards import Guards
 from llmops_operator.cluster.kinds import Document, Key
 from llmops_operator.cluster.metrics import Metrics
-from llmops_operator.cluster.observe import find, find_lists, observe
+from llmops_operator.cluster.observe import find, find_lists, find_references, observe
 from llmops_operator.decide.conditions import READY, RECONCILING, STALLED, Condition, as_documents
 from llmops_operator.decide.plan import FOLLOW, plan
 from llmops_operator.decide.status import deployment_status, policy_status, template_status
@@ -116,7 +116,9 @@ class Reconciler:
 
     async def _content(self, key: Key, document: Document) -> Pass:
         if key.kind == names.PROMPT_TEMPLATE:
-            status = template_status(resource(document, PromptTemplateSpec), self.now())
+            included = await find_references(self.client, document)
+            templates = {_name(one): resource(one, PromptTemplateSpec) for one in (*included, document)}
+            status = template_status(key.name, templates, self.now())
         else:
             lists = await find_lists(self.client, document)
             status = policy_status(resource(document, GuardPolicySpec), lists, self.now())

@@ -1,4 +1,4 @@
-"""The command of the sidecar image: guard | cache | serve | drain | fetch | check."""
+"""The command of the sidecar image: guard | cache | serve | drain | fetch | check | render."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _drain(options.admin_port)
     if options.command == "check":
         return _check(options)
+    if options.command == "render":
+        return _render(options)
     from llmops_sidecars.proxy import processors
 
     processors.calm_libraries()
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="llmops-sidecar", description="The data plane of a serving pod.")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="guard | cache | serve | drain | fetch | check"
+        dest="command", required=True, metavar="guard | cache | serve | drain | fetch | check | render"
     )
     for name, does in (
         ("guard", "check prompts and answers, in front of a cache behind a Unix socket"),
@@ -83,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--direction", choices=("input", "output"), default="input", help="prompts or answers")
     check.add_argument("--output", choices=("table", "json"), default="table", help="for people or for programs")
     check.add_argument("texts", type=Path, help="a file with a text a line; - is standard input")
+    render = commands.add_parser("render", help="show what the only template of a configuration comes to")
+    render.add_argument("--contract", type=Path, default=CONTRACT, help="the configuration that holds the template")
+    render.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable's value")
+    render.add_argument("--output", choices=("text", "json"), default="text", help="for people or for programs")
     commands.add_parser("fetch", help="fetch a model from a hub; see `fetch --help`", add_help=False)
     return parser
 
@@ -188,6 +194,25 @@ def _check(options: argparse.Namespace) -> int:
         print(outcome.text)
     for note in outcome.notes:
         print(f"llmops-sidecar: {note}", file=sys.stderr)
+    return outcome.status
+
+
+def _render(options: argparse.Namespace) -> int:
+    """Render the template; where only a part of the package's libraries is installed, say which one is missing."""
+    try:
+        from llmops_sidecars.contract import Policy
+        from llmops_sidecars.guard.neutralising import Neutraliser, neutralised_by
+        from llmops_sidecars.prompts import trial
+    except ModuleNotFoundError as error:
+        print(f"llmops-sidecar: render needs {error.name}: pip install 'llmops-operator[sidecar]'", file=sys.stderr)
+        return 2
+    find = neutralised_by(Policy())
+    assert find is not None, "a policy without rules refuses nothing"  # noqa: S101 - for mypy
+    outcome = trial.run(options.contract, options.set, options.output, Neutraliser(find))
+    if outcome.status:
+        print(outcome.error, file=sys.stderr)
+    else:
+        print(outcome.text)
     return outcome.status
 
 

@@ -13,6 +13,7 @@ from llmops_operator.api.units import DURATION_PATTERN, QUANTITY_PATTERN
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
+SIGNED_DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 
 
 class Model(BaseModel):
@@ -43,6 +44,9 @@ Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=20)]
 
 DecimalText = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=12)]
 """A decimal number as text: the API has no floats."""
+
+SignedDecimalText = Annotated[str, Field(pattern=SIGNED_DECIMAL_PATTERN, max_length=20)]
+"""The same, which may be below zero."""
 
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$")]
 """A container image's reference; a digest is better than a tag."""

@@ -2,114 +2,92 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StrictBool, StrictInt, model_validator
+from pydantic import Field, model_validator
 
-from llmops_operator.api.common import Conditions, DecimalText, Identifier, Model
-from llmops_operator.api.rules import Unique, number_up_to, rules, share
+from llmops_operator.api.common import Conditions, Model, ObjectReference
+from llmops_operator.api.parameters import InferenceParameters
+from llmops_operator.api.rules import Unique, rules
+from llmops_operator.api.variables import TemplateVariable
 
-NOT_BOTH = "a required variable has no default"
-DEFAULT_OF_TYPE = "the default is not of the variable's type"
-DEFAULT_TOO_LONG = "the default is longer than maxLength"
-INTEGER = "-?(0|[1-9][0-9]*)"
-NUMBER = f"{INTEGER}([.][0-9]+)?"
-DEFAULT_RULE = (
-    "!has(self.default) || self.type == 'string' || "
-    "(self.type == 'boolean' && self.default in ['true', 'false']) || "
-    f"(self.type == 'integer' && self.default.matches('^{INTEGER}$')) || "
-    f"(self.type == 'number' && self.default.matches('^{NUMBER}$'))"
-)
+NO_CONTENT = "a message needs content; an assistant's may have toolCalls instead"
+CALLS_OF_OTHERS = "toolCalls are for the role assistant"
+ANSWER_OF_OTHERS = "the role tool needs toolCallId, and no other role has it"
+
+Content = Annotated[str, Field(min_length=1, max_length=32768)]
+CallId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
+"""As providers take it."""
 
 
 class Role(StrEnum):
     """Who speaks."""
 
     SYSTEM = "system"
+    DEVELOPER = "developer"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class TemplateToolCall(Model):
+    """A call of a function, as an example of one; no slots are filled in it."""
+
+    id: CallId = Field(description="What the message that answers it names in toolCallId.")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)] = Field(description="The function's name.")
+    arguments: Annotated[str, Field(min_length=2, max_length=8192)] = Field(
+        description="Its arguments: a JSON object, as text."
+    )
 
 
 class TemplateMessage(Model):
     """One message; `{{ name }}` stands for a variable's value."""
 
-    role: Role = Field(description="Who speaks.")
-    content: Annotated[str, Field(min_length=1, max_length=32768)] = Field(
-        description="The text; {{ name }} stands for a variable's value."
-    )
-
-
-class TemplateVariableType(StrEnum):
-    """What a value must be."""
-
-    STRING = "string"
-    NUMBER = "number"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-
-
-_FORMS = {
-    TemplateVariableType.STRING: "(?s:.*)",
-    TemplateVariableType.NUMBER: NUMBER,
-    TemplateVariableType.INTEGER: INTEGER,
-    TemplateVariableType.BOOLEAN: "true|false",
-}
-"""What the text of a default looks like, as JSON has it."""
-
-
-class TemplateVariable(Model):
-    """One slot."""
-
     model_config = rules(
-        ("!(self.required && has(self.default))", NOT_BOTH),
-        ("!has(self.default) || self.default.size() <= self.maxLength", DEFAULT_TOO_LONG),
-        (DEFAULT_RULE, DEFAULT_OF_TYPE),
+        ("has(self.content) || (self.role == 'assistant' && has(self.toolCalls))", NO_CONTENT),
+        ("!has(self.toolCalls) || self.role == 'assistant'", CALLS_OF_OTHERS),
+        ("(self.role == 'tool') == has(self.toolCallId)", ANSWER_OF_OTHERS),
     )
 
-    name: Identifier = Field(description="Its name in {{ }} and in requests.")
-    type: TemplateVariableType = Field(default=TemplateVariableType.STRING, description="What a value must be.")
-    required: StrictBool = Field(default=False, description="Whether a request must give it.")
-    default: Annotated[str, Field(max_length=4096)] | None = Field(
-        default=None, description="The value when a request gives none; the empty text when left out."
+    role: Role = Field(description="Who speaks.")
+    content: Content | None = Field(default=None, description="The text; {{ name }} stands for a variable's value.")
+    tool_calls: Annotated[list[TemplateToolCall], Field(min_length=1, max_length=16), Unique("id")] | None = Field(
+        default=None, description="What an assistant called, as an example for the model."
     )
-    max_length: StrictInt = Field(default=4000, ge=1, le=1_000_000, description="The longest value, in characters.")
-    description: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="For people.")
+    tool_call_id: CallId | None = Field(default=None, description="The call that a tool's message answers.")
 
     @model_validator(mode="after")
-    def _default_fits(self) -> Self:
-        if self.default is None:
-            return self
-        if self.required:
-            raise ValueError(NOT_BOTH)
-        if len(self.default) > self.max_length:
-            raise ValueError(DEFAULT_TOO_LONG)
-        if not re.fullmatch(_FORMS[self.type], self.default):
-            raise ValueError(DEFAULT_OF_TYPE)
+    def _fits_its_role(self) -> Self:
+        if self.content is None and not (self.role is Role.ASSISTANT and self.tool_calls):
+            raise ValueError(NO_CONTENT)
+        if self.tool_calls and self.role is not Role.ASSISTANT:
+            raise ValueError(CALLS_OF_OTHERS)
+        if (self.role is Role.TOOL) != (self.tool_call_id is not None):
+            raise ValueError(ANSWER_OF_OTHERS)
         return self
 
 
-class InferenceParameters(Model):
-    """Defaults for the model; what a request says itself wins."""
+class TemplateExample(Model):
+    """What was asked, and what a good answer to it is."""
 
-    temperature: Annotated[DecimalText, number_up_to(2)] | None = Field(
-        default=None, description='How freely tokens are chosen: a number from 0 to 2, as text, such as "0.2".'
-    )
-    top_p: Annotated[DecimalText, share()] | None = Field(
-        default=None, description='The share of probability that tokens are chosen from, as text, such as "0.9".'
-    )
-    max_tokens: StrictInt | None = Field(default=None, ge=1, le=1_000_000, description="The longest answer, in tokens.")
-    stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=4)] = Field(
-        default_factory=list, description="Texts that end an answer."
-    )
+    user: Content = Field(description="What was asked; slots are filled here, too.")
+    assistant: Content = Field(description="The answer that the model shall take for an example.")
 
 
 class PromptTemplateSpec(Model):
     """Messages with named slots."""
 
+    includes: Annotated[list[ObjectReference], Field(max_length=8), Unique("name")] = Field(
+        default_factory=list,
+        description="Templates of this namespace whose messages, examples and variables come before its own.",
+    )
     messages: Annotated[list[TemplateMessage], Field(min_length=1, max_length=32)] = Field(
         description="What is sent to the model, before the messages of the request."
+    )
+    examples: Annotated[list[TemplateExample], Field(max_length=16)] = Field(
+        default_factory=list,
+        description="Questions with their answers, put before the last user message, or after all where there is none.",
     )
     variables: Annotated[list[TemplateVariable], Field(max_length=64), Unique("name")] = Field(
         default_factory=list, description="The slots."

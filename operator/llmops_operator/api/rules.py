@@ -95,6 +95,15 @@ def number_up_to(most: int) -> FieldRule:
     )
 
 
+def number_between(least: int, most: int) -> FieldRule:
+    """A decimal number, as text, within bounds, both of which belong to it."""
+    return FieldRule(
+        f"double(self) >= {least}.0 && double(self) <= {most}.0",
+        lambda text: least <= Decimal(text) <= most,
+        f"must be a number between {least} and {most}",
+    )
+
+
 def share() -> FieldRule:
     """A share of a whole, as text: more than nothing, and at most all of it."""
     return FieldRule(

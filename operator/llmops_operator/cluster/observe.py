@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import datetime
 
 from llmops_operator import names
@@ -17,6 +16,9 @@ from llmops_operator.cluster.references import lists, referenced
 from llmops_operator.settings import Settings
 from llmops_operator.world import Lists, Pod, World, pod, resource
 
+MOST_REFERENCES = 512
+"""Objects that are read for one: more than any spec can name, and includes are at most eight deep."""
+
 
 async def find(client: Client, kind: Kind, namespace: str, name: str) -> Document | None:
     """One object, or None when there is none."""
@@ -29,13 +31,13 @@ async def find(client: Client, kind: Kind, namespace: str, name: str) -> Documen
 async def observe(client: Client, guards: Guards, settings: Settings, document: Document, now: datetime) -> World:
     """The World around an LLMDeployment, given as just read; raises ApiError when any part cannot be read."""
     metadata = document["metadata"]
-    references, children, pods = await asyncio.gather(
-        _references(client, referenced(document)),
+    named, children, pods = await asyncio.gather(
+        find_references(client, document),
         _children(client, metadata["namespace"], metadata["name"]),
         _pods(client, metadata["namespace"], metadata["name"]),
     )
-    templates = (one for one in references if one["kind"] == names.PROMPT_TEMPLATE)
-    policies = [one for one in references if one["kind"] == names.GUARD_POLICY]
+    templates = (one for one in named if one["kind"] == names.PROMPT_TEMPLATE)
+    policies = [one for one in named if one["kind"] == names.GUARD_POLICY]
     return World(
         now=now,
         settings=settings,
@@ -56,9 +58,16 @@ async def find_lists(client: Client, *policies: Document) -> Lists:
     return {one["metadata"]["name"]: one.get("data") or {} for one in found if one is not None}
 
 
-async def _references(client: Client, keys: Iterable[Key]) -> list[Document]:
-    found = await asyncio.gather(*(find(client, kinds.BY_NAME[key.kind], key.namespace, key.name) for key in keys))
-    return [one for one in found if one is not None]
+async def find_references(client: Client, document: Document) -> list[Document]:
+    """The objects that one names, and those that these name, as far as they exist; each once."""
+    found: dict[Key, Document | None] = {}
+    wanted = referenced(document)
+    while wanted and len(found) < MOST_REFERENCES:
+        level = sorted(wanted)
+        read = await asyncio.gather(*(find(client, kinds.BY_NAME[key.kind], key.namespace, key.name) for key in level))
+        found |= zip(level, read, strict=True)
+        wanted = frozenset(key for one in read if one is not None for key in referenced(one)) - found.keys()
+    return [one for one in found.values() if one is not None]
 
 
 async def _children(client: Client, namespace: str, name: str) -> tuple[Document, ...]:

@@ -1,4 +1,4 @@
-"""What an LLMDeployment names: read from the raw document, so that a spec which cannot be parsed has references too."""
+"""What objects name: read from the raw document, so that a spec which cannot be parsed has references too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ def key_of(document: Document) -> Key:
 
 
 def referenced(document: Document) -> frozenset[Key]:
-    """The templates and the policy that an LLMDeployment names; both stand in its own namespace."""
+    """What an object names of our own kinds, in its own namespace.
+
+    Of an LLMDeployment its templates and its policy, of a PromptTemplate those that it includes.
+    """
     namespace = document["metadata"]["namespace"]
     return frozenset(Key(kind, namespace, name) for kind, name in _named(document) if isinstance(name, str))
 
@@ -36,8 +39,12 @@ def _items(spec: Mapping[str, Any], field: str) -> list[Any]:
 
 def _named(document: Document) -> Iterator[tuple[str, Any]]:
     spec = _mapping(document.get("spec"))
-    templates = _mapping(spec.get("prompts")).get("templates")
-    for template in templates if isinstance(templates, list) else ():
+    if document["kind"] == names.PROMPT_TEMPLATE:
+        for include in _items(spec, "includes"):
+            yield names.PROMPT_TEMPLATE, _mapping(include).get("name")
+    if document["kind"] != names.LLM_DEPLOYMENT:
+        return
+    for template in _items(_mapping(spec.get("prompts")), "templates"):
         yield names.PROMPT_TEMPLATE, _mapping(template).get("name")
     yield names.GUARD_POLICY, _mapping(_mapping(spec.get("guard")).get("policyRef")).get("name")
 

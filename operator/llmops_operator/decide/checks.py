@@ -5,13 +5,13 @@ What one object can say about itself is in its schema and its model (`api`); her
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from llmops_operator import names
-from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
+from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec
+from llmops_operator.decide.templates import template_problem
 from llmops_operator.decide.values import Hold
 from llmops_operator.desired import judging, paths
 from llmops_operator.desired.policy import lists_of
@@ -27,8 +27,6 @@ CONFIGURATION_TOO_LARGE = "ConfigurationTooLarge"
 
 CONFIG_MAP_BYTES = 1024 * 1024
 """What the API server takes as the data of a ConfigMap."""
-
-_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 SpecCheck = Callable[[World, LLMDeploymentSpec], Hold | None]
 ChildCheck = Callable[[World, Sequence[Document]], Hold | None]
@@ -49,26 +47,17 @@ def first_child_hold(world: World, children: Sequence[Document]) -> Hold | None:
     return next((hold for check in CHILD_CHECKS if (hold := check(world, children))), None)
 
 
-def template_problem(spec: PromptTemplateSpec) -> str | None:
-    """What is wrong with a template that can be read."""
-    known = {variable.name for variable in spec.variables}
-    for place, message in enumerate(spec.messages):
-        for name in _PLACEHOLDER.findall(message.content):
-            if name not in known:
-                return f"spec.messages[{place}]: {{{{ {name} }}}} has no entry in spec.variables; add one or correct it"
-    return None
-
-
 def _templates_exist(world: World, spec: LLMDeploymentSpec) -> Hold | None:
     return _missing(names.PROMPT_TEMPLATE, TEMPLATE_NOT_FOUND, _template_names(spec), world.templates)
 
 
 def _templates_work(world: World, spec: LLMDeploymentSpec) -> Hold | None:
     for name in _template_names(spec):
-        template = world.templates[name].spec
-        problem = template.reason if isinstance(template, Invalid) else template_problem(template)
+        problem = template_problem(name, world.templates)
         if problem is not None:
-            return Hold(TEMPLATE_INVALID, f"correct {names.PROMPT_TEMPLATE} {name}: {problem}", terminal=True)
+            reason = TEMPLATE_NOT_FOUND if problem.missing else TEMPLATE_INVALID
+            message = f"correct {names.PROMPT_TEMPLATE} {name}: {problem.message}"
+            return Hold(reason, message, terminal=not problem.missing)
     return None
 
 

@@ -130,7 +130,9 @@ def _report(placed: Placed, found: list[Placed], settings: Settings, now: dateti
     if placed.kind == names.LLM_DEPLOYMENT:
         return _deployment(placed, _world(placed, found, settings, now))
     if placed.kind == names.PROMPT_TEMPLATE:
-        return _content(placed, template_status(resource(placed.document, PromptTemplateSpec), now))
+        near = [one for one in found if one.key[1] == placed.key[1]]
+        templates = named(near, names.PROMPT_TEMPLATE, PromptTemplateSpec)
+        return _content(placed, template_status(placed.key[2], templates, now))
     lists = lists_in(one for one in found if one.key[1] == placed.key[1])
     return _content(placed, policy_status(resource(placed.document, GuardPolicySpec), lists, now))
 
@@ -141,8 +143,8 @@ def _world(placed: Placed, found: list[Placed], settings: Settings, now: datetim
         now=now,
         settings=settings,
         deployment=resource(placed.document, LLMDeploymentSpec),
-        templates=_named(near, names.PROMPT_TEMPLATE, PromptTemplateSpec),
-        policies=_named(near, names.GUARD_POLICY, GuardPolicySpec),
+        templates=named(near, names.PROMPT_TEMPLATE, PromptTemplateSpec),
+        policies=named(near, names.GUARD_POLICY, GuardPolicySpec),
         lists=lists_in(near),
     )
 
@@ -153,7 +155,8 @@ def lists_in(found: Iterable[Placed]) -> Lists:
     return {one["metadata"]["name"]: {key: str(text) for key, text in (one.get("data") or {}).items()} for one in maps}
 
 
-def _named(found: list[Placed], kind: str, model: type[Spec]) -> dict[str, Resource[Spec]]:
+def named(found: list[Placed], kind: str, model: type[Spec]) -> dict[str, Resource[Spec]]:
+    """The objects of one kind, by their names."""
     parsed = (resource(one.document, model) for one in found if one.kind == kind)
     return {_metadata(one).name: one for one in parsed}
 

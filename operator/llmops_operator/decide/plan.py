@@ -9,11 +9,13 @@ from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.decide import access, checks, reports
 from llmops_operator.decide.drift import needs_apply
+from llmops_operator.decide.templates import readable
 from llmops_operator.decide.times import since
 from llmops_operator.decide.values import Child, Hold, Nudge, Plan, Prune
 from llmops_operator.desired import children, contract, paths, platform, policy, revision
 from llmops_operator.desired.facts import Facts, Policy
 from llmops_operator.desired.objects import Document
+from llmops_operator.desired.templates import resolved
 from llmops_operator.world import Invalid, Resource, Spec, World, owned_by
 from llmops_sidecars.contract import digest
 
@@ -134,8 +136,8 @@ def _soonest(*times: timedelta | None) -> timedelta | None:
 
 
 def _templates(world: World, spec: LLMDeploymentSpec) -> dict[str, PromptTemplateSpec]:
-    wanted = spec.prompts.templates if spec.prompts else []
-    return {one.name: _read(world.templates[one.name]) for one in wanted}
+    wanted, specs = spec.prompts.templates if spec.prompts else [], readable(world.templates)
+    return {one.name: resolved(one.name, specs) for one in wanted}
 
 
 def _policy(world: World, spec: LLMDeploymentSpec) -> Policy | None:

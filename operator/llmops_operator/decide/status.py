@@ -8,12 +8,14 @@ from typing import Any
 
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
-from llmops_operator.decide.checks import list_problem, template_problem
+from llmops_operator.decide.checks import list_problem
 from llmops_operator.decide.conditions import READY, STALLED, Condition, as_documents, conditions
+from llmops_operator.decide.templates import Templates, readable, template_problem
 from llmops_operator.decide.values import Hold, Plan
 from llmops_operator.desired import revision
 from llmops_operator.desired.facts import Policy
 from llmops_operator.desired.policy import lists_of
+from llmops_operator.desired.templates import resolved
 from llmops_operator.world import Invalid, Lists, Resource, Spec, World
 
 Document = dict[str, Any]
@@ -49,14 +51,17 @@ def _url(world: World) -> str:
     return names.service_url(metadata.name, metadata.namespace, tls=bool(spec.access and spec.access.tls))
 
 
-def template_status(template: Resource[PromptTemplateSpec], now: datetime) -> Document:
-    """The status of a PromptTemplate."""
+def template_status(name: str, templates: Templates, now: datetime) -> Document:
+    """The status of a PromptTemplate, which is among `templates`, as what it includes is: that is a part of it."""
 
-    def problem(spec: PromptTemplateSpec) -> str | None:
-        found = template_problem(spec)
-        return found and f"{CORRECT}: {found}"
+    def problem(_spec: PromptTemplateSpec) -> str | None:
+        found = template_problem(name, templates)
+        return None if found is None else f"{CORRECT}: {found.message}"
 
-    return _content_status(template, problem, revision.version, now)
+    def version(_spec: PromptTemplateSpec) -> str:
+        return revision.version(resolved(name, readable(templates)))
+
+    return _content_status(templates[name], problem, version, now)
 
 
 def policy_status(policy: Resource[GuardPolicySpec], lists: Lists, now: datetime) -> Document:

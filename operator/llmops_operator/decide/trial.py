@@ -1,4 +1,4 @@
-"""What `llmops-operator check-policy` gives the guard's code to judge by: a policy from a file, as a contract."""
+"""What `check-policy` and `render` give the guard's code to work with: a policy, or a template, as a contract."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import PurePath
 from msgspec.structs import replace
 
 from llmops_operator import names
-from llmops_operator.api import GuardPolicySpec
+from llmops_operator.api import GuardPolicySpec, PromptTemplateSpec
 from llmops_operator.decide.checks import list_problem
-from llmops_operator.decide.offline import Placed, UnreadableError, lists_in, read_documents
+from llmops_operator.decide.offline import Placed, UnreadableError, lists_in, named, read_documents
+from llmops_operator.decide.templates import readable, template_problem
 from llmops_operator.desired import policy
+from llmops_operator.desired.contract import template as contract_template
 from llmops_operator.desired.facts import Policy
+from llmops_operator.desired.templates import resolved
 from llmops_operator.world import Invalid, Lists, resource
 from llmops_sidecars import contract
 
@@ -35,6 +38,26 @@ def contract_for(files: Mapping[str, str], folder: PurePath) -> dict[str, bytes]
     document = contract.Contract("trial", NO_ENGINE, (configuration,))
     listed = {name: text.encode() for name, text in policy.files(tried).items()}
     return {CONTRACT: contract.encode(document), HASH_KEY: TRIAL_KEY, **listed}
+
+
+def contract_with_template(files: Mapping[str, str]) -> bytes:
+    """The contract's document with the first template of the first file; raises UnreadableError.
+
+    The others are there to be included.
+    """
+    found = [one for one in read_documents(files) if one.kind == names.PROMPT_TEMPLATE]
+    first = next(iter(files))
+    if not found or found[0].file != first:
+        raise UnreadableError(f"{first}: there is no PromptTemplate in it")
+    placed = found[0]
+    near = [one for one in found if one.key[1] == placed.key[1]]
+    templates, name = named(near, names.PROMPT_TEMPLATE, PromptTemplateSpec), placed.key[2]
+    problem = template_problem(name, templates)
+    if problem is not None:
+        raise UnreadableError(f"{placed.file}: {placed.title}: {problem.message}")
+    template = contract_template(name, resolved(name, readable(templates)))
+    configuration = contract.Configuration("trial", templates=(template,))
+    return contract.encode(contract.Contract("trial", NO_ENGINE, (configuration,)))
 
 
 def _only_policy(files: Mapping[str, str]) -> tuple[Placed, Lists]:

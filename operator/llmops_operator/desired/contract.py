@@ -12,9 +12,11 @@ from llmops_operator.api.llmdeployment import (
     Protocol,
     VLLMEngine,
 )
-from llmops_operator.api.prompttemplate import InferenceParameters
+from llmops_operator.api.parameters import AllowedParameter, InferenceParameters
+from llmops_operator.api.prompttemplate import TemplateMessage
 from llmops_operator.api.units import to_bytes, to_seconds
-from llmops_operator.desired import access, paths, policy, revision, triton
+from llmops_operator.api.variables import MOST_ITEMS, TemplateVariable
+from llmops_operator.desired import access, paths, policy, revision, templates, triton
 from llmops_operator.desired.facts import EngineSpec, Facts
 from llmops_sidecars import contract
 
@@ -41,7 +43,7 @@ def _configuration(facts: Facts) -> contract.Configuration:
     prompts = facts.spec.prompts
     return contract.Configuration(
         revision=revision_of(facts),
-        templates=tuple(_template(name, spec) for name, spec in facts.templates.items()),
+        templates=tuple(template(name, spec) for name, spec in facts.templates.items()),
         default_template=prompts.default if prompts else None,
         policy=policy.settings(facts.policy) if facts.policy else contract.Policy(),
         cache=_cache(facts.spec.cache or Cache()),
@@ -97,22 +99,37 @@ def _cache(cache: Cache) -> contract.CacheSettings:
     return contract.CacheSettings(ttl_seconds=ttl, max_bytes=to_bytes(cache.max_bytes))
 
 
-def _template(name: str, spec: PromptTemplateSpec) -> contract.Template:
+def template(name: str, spec: PromptTemplateSpec) -> contract.Template:
+    """A template without includes, as the guard fills it."""
     return contract.Template(
         id=name,
         version=revision.version(spec),
-        messages=tuple(contract.Message(one.role, one.content) for one in spec.messages),
-        variables=tuple(
-            contract.Variable(
-                name=one.name,
-                type=contract.VariableType(one.type),
-                required=one.required,
-                default=one.default,
-                max_length=one.max_length,
-            )
-            for one in spec.variables
-        ),
+        messages=tuple(map(_message, templates.placed(spec))),
+        variables=tuple(map(_variable, spec.variables)),
         parameters=_parameters(spec.parameters) if spec.parameters else contract.Parameters(),
+    )
+
+
+def _message(one: TemplateMessage) -> contract.Message:
+    calls = tuple(contract.TemplateCall(call.id, call.name, call.arguments) for call in one.tool_calls or ())
+    return contract.Message(one.role, one.content or "", calls, one.tool_call_id)
+
+
+def _variable(one: TemplateVariable) -> contract.Variable:
+    default = contract.Variable(one.name)
+    return contract.Variable(
+        name=one.name,
+        type=contract.VariableType(one.type),
+        required=one.required,
+        default=one.default,
+        max_length=one.max_length,
+        minimum=_number(one.minimum),
+        maximum=_number(one.maximum),
+        values=tuple(one.values or ()),
+        max_items=MOST_ITEMS if one.max_items is None else one.max_items,
+        separator=default.separator if one.separator is None else one.separator,
+        default_items=tuple(one.default_items or ()),
+        description=one.description,
     )
 
 
@@ -122,7 +139,16 @@ def _parameters(parameters: InferenceParameters) -> contract.Parameters:
         top_p=_number(parameters.top_p),
         max_tokens=parameters.max_tokens,
         stop=tuple(parameters.stop),
+        seed=parameters.seed,
+        presence_penalty=_number(parameters.presence_penalty),
+        frequency_penalty=_number(parameters.frequency_penalty),
+        allow=None if parameters.allow is None else tuple(map(_allowed, parameters.allow)),
     )
+
+
+def _allowed(one: AllowedParameter) -> contract.AllowedParameter:
+    name = contract.Parameter[one.name.name]
+    return contract.AllowedParameter(name, _number(one.minimum), _number(one.maximum))
 
 
 def _number(text: str | None) -> float | None:

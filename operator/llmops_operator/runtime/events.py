@@ -43,8 +43,13 @@ class Known:
         self._named.pop(user, None)
 
     def users(self, key: Key) -> list[Key]:
-        """The LLMDeployments that name this object."""
-        return [user for user, named in self._named.items() if key in named]
+        """The objects that name this one, and those that name these: each once, the nearest first."""
+        found: dict[Key, None] = {}
+        level = [key]
+        while level:
+            level = [user for user, named in self._named.items() if user not in found and not named.isdisjoint(level)]
+            found |= dict.fromkeys(level)
+        return [user for user in found if user != key]
 
     def objects(self) -> frozenset[Key]:
         """All objects that are there."""
@@ -61,7 +66,7 @@ def affected(event: Event, known: Known) -> list[Key]:
     if event.gone:
         known.forget(key)
     else:
-        known.note(key, referenced(document) if key.kind == names.LLM_DEPLOYMENT else frozenset())
+        known.note(key, referenced(document))
     return [key, *known.users(key)]
 
 

@@ -76,7 +76,16 @@ from llmops_sidecars.contract.matching import (
     phrases_of,
 )
 from llmops_sidecars.contract.policy import Audit, AuditText, Consent, Policy, Rule, StreamWindow
-from llmops_sidecars.contract.prompts import Message, Parameters, Template, Variable, VariableType
+from llmops_sidecars.contract.prompts import (
+    AllowedParameter,
+    Message,
+    Parameter,
+    Parameters,
+    Template,
+    TemplateCall,
+    Variable,
+    VariableType,
+)
 from llmops_sidecars.contract.rule import Action, OnError, RuleModel
 
 __all__ = [
@@ -86,6 +95,7 @@ __all__ = [
     "VERSION",
     "Access",
     "Action",
+    "AllowedParameter",
     "ApiKeys",
     "Audit",
     "AuditText",
@@ -112,6 +122,7 @@ __all__ = [
     "NamesModel",
     "OnError",
     "OpenAIEngine",
+    "Parameter",
     "Parameters",
     "Pattern",
     "PatternsRule",
@@ -127,6 +138,7 @@ __all__ = [
     "SpecialTokensRule",
     "StreamWindow",
     "Template",
+    "TemplateCall",
     "Tenant",
     "TenantLimits",
     "Topic",

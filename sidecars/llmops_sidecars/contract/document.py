@@ -56,7 +56,10 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contract(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a pod's sidecars need to know. `fallback` answers what the engine has not begun to answer."""
+    """All that a pod's sidecars need to know. `fallback` answers what the engine has not begun to answer.
+
+    Of two configurations the first is the stable one, which the other may replace.
+    """
 
     model: Annotated[str, Meta(min_length=1)]
     engine: Engine

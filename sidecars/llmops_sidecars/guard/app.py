@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
+from functools import partial
 
 from llmops_sidecars.guard.access.control import Access
 from llmops_sidecars.guard.admin import Admin
@@ -13,6 +15,7 @@ from llmops_sidecars.guard.embedding import EmbeddingWork
 from llmops_sidecars.guard.generation import Generation
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Pipeline, Work
+from llmops_sidecars.guard.prompts import PromptWork
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.guard.record import request_id_of
 from llmops_sidecars.guard.rules.webhook.client import SESSIONS
@@ -47,6 +50,7 @@ from llmops_sidecars.proxy.tls import Tls
 OK = 200
 PREFIX = "/v1"
 MODELS_PATH = "/models"
+PROMPTS_PATH, RENDER_PATH = "/prompts", re.compile("/prompts/([^/]+)/render")
 DOCUMENT_PATH = "/openapi.json"
 
 _log = logging.getLogger(__name__)
@@ -77,6 +81,7 @@ class GuardApp:
             "/embeddings": EmbeddingWork(downstream, metrics, clock),
             "/responses": generation.of(ResponsesEndpoint()),
         }
+        self._prompts = PromptWork(clock)
         self.admin = Admin(contract, downstream, self.access, self.drain, self.readiness, metrics)
         self._started = int(time.time())
         contract.subscribe(lambda new, _: metrics.contract_changed(new.digest))
@@ -119,6 +124,12 @@ class GuardApp:
         elif path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
             _require_method(scope, "GET")
             await self._models(scope, path.removeprefix(MODELS_PATH).removeprefix("/"), send)
+        elif path == PROMPTS_PATH:
+            _require_method(scope, "GET")
+            await self._pipeline(scope, receive, send, self._prompts.all)
+        elif (rendered := RENDER_PATH.fullmatch(path)) is not None:
+            _require_method(scope, "POST")
+            await self._pipeline(scope, receive, send, partial(self._prompts.rendered, rendered[1]))
         elif path == DOCUMENT_PATH:
             _require_method(scope, "GET")
             await send_json(send, OK, document(), _identified(scope))

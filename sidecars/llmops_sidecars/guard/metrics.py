@@ -90,6 +90,14 @@ class GuardMetrics:
         self.cache = Series(
             Counter("llmops_answers", "Answers by what the cache did.", ["revision", "cache"], registry=registry)
         )
+        self.prompts = Series(
+            Counter(
+                "llmops_prompts",
+                "Requests by template and its version.",
+                ["prompt", "version", "outcome"],
+                registry=registry,
+            )
+        )
         self.tenant_requests = Series(
             Counter("llmops_tenant_requests", "Requests of known tenants.", ["tenant", "result"], registry=registry)
         )

@@ -70,7 +70,7 @@ class Preparation:
         record, large = incoming.record, _is_large(incoming.body, call.requests[0])
         bodies = []
         for request in call.requests:
-            opened = partial(self._opened, request, served, record)
+            opened = partial(self._opened, request, served, record, call.default_tokens)
             rendered, inspection = await in_thread(opened) if large else opened()
             await inspection.locate(partial(texts, rendered))
             check = partial(self._checked, rendered, inspection, record)
@@ -82,11 +82,14 @@ class Preparation:
             for name in (f"{record.generation}.{number}" if number else record.generation,)
         ]
 
-    def _opened(self, request: ChatRequest, served: Served, record: Record) -> tuple[ChatRequest, Inspection]:
+    def _opened(
+        self, request: ChatRequest, served: Served, record: Record, default_tokens: int | None
+    ) -> tuple[ChatRequest, Inspection]:
         started = self._clock()
-        request, template = templated(request, served)
-        record.prompt = f"{template.id}@{template.version}" if template else ""
+        request, template = templated(request, served, record)
         record.render_seconds += self._clock() - started
+        if default_tokens is not None and request.output_tokens is None:
+            request = msgspec.structs.replace(request, max_tokens=default_tokens)
         return _internal(request), Inspection(served.policy, context_of(request, template), record)
 
     def _checked(self, request: ChatRequest, inspection: Inspection, record: Record) -> bytes:

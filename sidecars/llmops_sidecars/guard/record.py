@@ -50,6 +50,7 @@ OUTCOMES = frozenset(
         "model_not_found",
         "not_ready",
         "permission_denied",
+        "prompt_hidden",
         "prompt_not_found",
         "rate_limit_exceeded",
         "refused_by_provider",
@@ -215,6 +216,9 @@ class Record:
             metrics.tenant_requests.labels(self.tenant_label, _result(self.status)).inc()
             metrics.tenant_tokens.labels(self.tenant_label, "input").inc(self.usage.prompt_tokens)
             metrics.tenant_tokens.labels(self.tenant_label, "output").inc(self.usage.completion_tokens)
+        if self.prompt:
+            name, _, version = self.prompt.partition("@")
+            metrics.prompts.labels(name, version, self.outcome).inc()
         if self.cache:
             metrics.cache.labels(self.revision, self.cache).inc()
         if self.audit is None and not _log.isEnabledFor(logging.INFO):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmops_sidecars.contract import Configuration, Contract, Template
 from llmops_sidecars.guard.access.mounts import require_mounts
+from llmops_sidecars.guard.neutralising import neutralised_by
 from llmops_sidecars.guard.policy import CompiledPolicy, compile_policy
+from llmops_sidecars.guard.rules.finding import Find
+from llmops_sidecars.prompts.versions import Versions
 
 SHARES = 100
 
@@ -20,6 +23,10 @@ class Served:
     configuration: Configuration
     policy: CompiledPolicy
     templates: Mapping[str, Template]
+    versions: Mapping[str, Versions]
+    """Every template that is in play, by its id; those of the other configuration can be called by their versions."""
+    special_tokens: Find | None = None
+    """What finds them in the values of templates, where the policy does not refuse them itself."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ def build(contract: Contract, *, client_certificates: bool = False) -> Serving:
     `client_certificates`: whether this process asks clients for theirs.
     """
     require_mounts(contract.access, client_certificates=client_certificates)
-    return Serving(contract, tuple(_served(configuration) for configuration in contract.configurations))
+    every = [{one.id: one for one in configuration.templates} for configuration in contract.configurations]
+    return Serving(contract, tuple(_served(configuration, every) for configuration in contract.configurations))
 
 
 def choose(serving: Serving, caller: str) -> Served:
@@ -51,6 +59,14 @@ def choose(serving: Serving, caller: str) -> Served:
     return serving.served[-1]
 
 
-def _served(configuration: Configuration) -> Served:
+def _served(configuration: Configuration, every: Sequence[Mapping[str, Template]]) -> Served:
+    """`every`: the templates of all configurations, of which the first is the stable one."""
     templates = {template.id: template for template in configuration.templates}
-    return Served(configuration, compile_policy(configuration.policy), templates)
+    names = {name for some in every for name in some}
+    versions = {
+        name: Versions(templates.get(name), every[0].get(name), tuple(some[name] for some in every if name in some))
+        for name in names
+    }
+    policy = configuration.policy
+    find = neutralised_by(policy) if names else None
+    return Served(configuration, compile_policy(policy), templates, versions, find)

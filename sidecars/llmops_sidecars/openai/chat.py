@@ -135,10 +135,13 @@ class StreamOptions(Struct, frozen=True, omit_defaults=True):
 
 
 class PromptReference(Struct, frozen=True, omit_defaults=True):
-    """A template of this service by its id, with values for its variables."""
+    """A template of this service by its id, with values for its variables.
+
+    `version`: 8 or more digits of the digest of its content, `stable`, or the newest when it is left out.
+    """
 
     id: Annotated[str, Meta(min_length=1, max_length=253)]
-    variables: dict[str, str | int | float | bool] | None = None
+    variables: dict[str, str | int | float | bool | tuple[str, ...]] | None = None
     version: str | None = None
 
 

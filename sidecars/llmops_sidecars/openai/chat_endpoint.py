@@ -32,6 +32,7 @@ class ChatCall:
 
     requests: tuple[ChatRequest]
     terms: Terms
+    default_tokens: int | None = None
 
     @property
     def streams(self) -> bool:

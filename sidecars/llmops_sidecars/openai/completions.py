@@ -114,6 +114,7 @@ class CompletionCall:
     request: CompletionRequest
     requests: tuple[ChatRequest, ...]
     terms: Terms = Terms()  # noqa: RUF009 - frozen
+    default_tokens: int | None = DEFAULT_TOKENS
 
     @property
     def streams(self) -> bool:
@@ -217,7 +218,7 @@ def _chat(request: CompletionRequest, prompt: str) -> ChatRequest:
         messages=(Message("user", prompt),),
         stream=request.stream,
         stream_options=request.stream_options,
-        max_tokens=request.max_tokens or DEFAULT_TOKENS,
+        max_tokens=request.max_tokens,
         n=request.n,
         seed=request.seed,
         temperature=request.temperature,

@@ -16,6 +16,7 @@ from llmops_sidecars.openai.completions import Completion, CompletionRequest
 from llmops_sidecars.openai.document_words import ERROR, EXAMPLES, FIELDS
 from llmops_sidecars.openai.embeddings import EmbeddingsRequest, EmbeddingsResponse
 from llmops_sidecars.openai.errors import ErrorEnvelope
+from llmops_sidecars.openai.prompts import PromptList, RenderedPrompt, RenderRequest
 from llmops_sidecars.openai.responses.objects import Response
 from llmops_sidecars.openai.responses.request import REFUSED as RESPONSES_REFUSED
 from llmops_sidecars.openai.responses.request import ResponsesRequest
@@ -50,7 +51,10 @@ ENDPOINTS: dict[str, tuple[str, type[Struct], type[Struct], type[Struct] | None]
 NOT_SERVED = {"ChatRequest": frozenset(REFUSED), "ResponsesRequest": frozenset(RESPONSES_REFUSED)}
 """Fields that structs have only to refuse them by name."""
 
-ANSWERS = (ChatResponse, Chunk, Completion, Response, EmbeddingsResponse, Model, ModelList, ErrorEnvelope)
+ANSWERS = (
+    *(ChatResponse, Chunk, Completion, Response, EmbeddingsResponse, Model, ModelList, ErrorEnvelope),
+    *(PromptList, RenderedPrompt),
+)
 REFERENCE = "#/components/schemas/{name}"
 EVENT = "ResponseEvent"
 
@@ -61,7 +65,7 @@ def document() -> bytes:
     structs = [
         struct for _, request, answer, event in ENDPOINTS.values() for struct in (request, answer, event) if struct
     ]
-    _, schemas = msgspec.json.schema_components([*structs, *ANSWERS], ref_template=REFERENCE)
+    _, schemas = msgspec.json.schema_components([*structs, *ANSWERS, RenderRequest], ref_template=REFERENCE)
     written = _written(ANSWERS)
     for name, schema in schemas.items():
         _describe(name, schema, written.get(name))
@@ -74,7 +78,7 @@ def document() -> bytes:
             "version": "1",
         },
         "servers": [{"url": "/"}],
-        "paths": {path: {"post": _operation(path)} for path in ENDPOINTS} | _models(),
+        "paths": {path: {"post": _operation(path)} for path in ENDPOINTS} | _models() | _prompts(),
         "components": {
             "schemas": schemas | {EVENT: _response_event()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -105,21 +109,30 @@ def _event(*documents: dict[str, Any], done: bool = False) -> dict[str, Any]:
 
 
 def _models() -> dict[str, Any]:
-    def operation(summary: str, name: str, answer: type[Struct]) -> dict[str, Any]:
-        content = {"application/json": {"schema": _reference(answer)}}
-        described = {"200": {"description": "The answer.", "content": content}}
-        return {
-            "summary": summary,
-            "operationId": name,
-            "responses": described | _errors((401, 403, 404, 405, 500, 503)),
-        }
-
+    statuses = (401, 403, 404, 405, 500, 503)
     name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    one = operation("Tell of a model", "model", Model) | {"parameters": [name]}
+    one = _plain("Tell of a model", "model", Model, statuses) | {"parameters": [name]}
     return {
-        "/v1/models": {"get": operation("List the models", "models", ModelList)},
+        "/v1/models": {"get": _plain("List the models", "models", ModelList, statuses)},
         "/v1/models/{model}": {"get": one},
     }
+
+
+def _prompts() -> dict[str, Any]:
+    name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    body = {"required": True, "content": {"application/json": {"schema": _reference(RenderRequest)}}}
+    rendered = _plain("Fill a prompt template, and ask no model", "prompt_render", RenderedPrompt)
+    return {
+        "/v1/prompts": {"get": _plain("List the prompt templates", "prompts", PromptList)},
+        "/v1/prompts/{id}/render": {"post": rendered | {"parameters": [name], "requestBody": body}},
+    }
+
+
+def _plain(summary: str, name: str, answer: type[Struct], statuses: Iterable[int] = ERRORS) -> dict[str, Any]:
+    """An operation that asks no engine."""
+    content = {"application/json": {"schema": _reference(answer)}}
+    described = {"200": {"description": "The answer.", "content": content}}
+    return {"summary": summary, "operationId": name, "responses": described | _errors(statuses)}
 
 
 def _errors(statuses: Iterable[int] = ERRORS) -> dict[str, Any]:
@@ -135,6 +148,7 @@ def _headers() -> dict[str, Any]:
     told = {
         "x-request-id": "The request's id, as in logs.",
         "x-llmops-revision": "Which configuration answered.",
+        "x-llmops-prompt": "The prompt template and its version, where there is one.",
         "Server-Timing": "Where the time went, in milliseconds.",
     }
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in told.items()}

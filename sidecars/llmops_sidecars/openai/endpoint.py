@@ -57,6 +57,10 @@ class Call(Protocol):
     def streams(self) -> bool:
         """Whether the client wants events."""
 
+    @property
+    def default_tokens(self) -> int | None:
+        """The most tokens of an answer when neither request nor template says it; None leaves it to the engine."""
+
     def writer(self, head: Head) -> Writer:
         """A writer for the answer as events."""
 

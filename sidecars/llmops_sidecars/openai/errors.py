@@ -8,6 +8,7 @@ that would be repeated is 400.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -122,6 +123,17 @@ def invalid_token(what: str) -> ApiError:
 def permission_denied(what: str) -> ApiError:
     """403: the caller is known and may not; `what` is missing."""
     return ApiError(403, "permission_denied", f"The access token lacks the {what} that this service requires.")
+
+
+def prompt_hidden() -> ApiError:
+    """403: the policy keeps the texts of prompts from callers."""
+    return ApiError(403, "prompt_hidden", "The policy of this service does not tell the texts of its prompts.")
+
+
+def prompt_not_found(known: Sequence[str]) -> ApiError:
+    """404: no template of this name is served."""
+    told = ", ".join(known) or "none"
+    return ApiError(404, "prompt_not_found", f"There is no such prompt template here; there are: {told}.")
 
 
 def access_unavailable() -> ApiError:

@@ -81,9 +81,15 @@ def names_by(**change: Any) -> Document:
     return rule(pii={"entities": ["PersonName"], "model": change})
 
 
+def message(role: str, **change: Any) -> Document:
+    return {"messages": [{"role": role, **change}]}
+
+
 def variable(**change: Any) -> Document:
     return {"messages": [{"role": "user", "content": "hi"}], "variables": [{"name": "a", **change}]}
 
+
+CALL = {"id": "c", "name": "look", "arguments": "{}"}
 
 BAD: list[tuple[str, str, Document, str]] = [
     ("no model", "LLMDeployment", {"replicas": 1}, "model"),
@@ -220,6 +226,25 @@ BAD: list[tuple[str, str, Document, str]] = [
     ("a queue without end", "LLMDeployment", repository(limits={"queueSeconds": 0}), "queueSeconds"),
     ("no messages", "PromptTemplate", {"messages": []}, "messages"),
     ("an unknown role", "PromptTemplate", {"messages": [{"role": "robot", "content": "x"}]}, "role"),
+    ("a message of nothing", "PromptTemplate", message("user"), "needs content"),
+    ("an assistant who says nothing", "PromptTemplate", message("assistant"), "needs content"),
+    (
+        "a caller who is no assistant",
+        "PromptTemplate",
+        message("user", content="x", toolCalls=[CALL]),
+        "the role assis",
+    ),
+    ("a call twice", "PromptTemplate", message("assistant", toolCalls=[CALL, CALL]), "toolCalls"),
+    ("a call without arguments", "PromptTemplate", message("assistant", toolCalls=[{"id": "c", "name": "n"}]), "argum"),
+    ("a tool that answers nothing", "PromptTemplate", message("tool", content="x"), "tool needs toolCallId"),
+    ("an answer of no tool", "PromptTemplate", message("user", content="x", toolCallId="c"), "no other role has it"),
+    ("a call's id with a space", "PromptTemplate", message("tool", content="x", toolCallId="c 1"), "toolCallId"),
+    (
+        "an example without its answer",
+        "PromptTemplate",
+        message("user", content="x") | {"examples": [{"user": "x"}]},
+        "ass",
+    ),
     ("required with a default", "PromptTemplate", variable(required=True, default="x"), "no default"),
     (
         "a default of another type",
@@ -274,8 +299,60 @@ BAD: list[tuple[str, str, Document, str]] = [
     ("a number with a leading zero", "PromptTemplate", variable(type="integer", default="007"), "variable's type"),
     ("a number that is none", "PromptTemplate", variable(type="number", default="NaN"), "variable's type"),
     ("a truth that is none", "PromptTemplate", variable(type="boolean", default="yes"), "variable's type"),
+    ("a default of a list as text", "PromptTemplate", variable(type="list", default="a"), "has defaultItems instead"),
+    ("required with default items", "PromptTemplate", variable(type="list", required=True, defaultItems=[]), "default"),
+    ("default items of a text", "PromptTemplate", variable(defaultItems=["a"]), "are for the type list"),
+    ("a separator of a text", "PromptTemplate", variable(separator="-"), "are for the type list"),
+    ("a number of items of a text", "PromptTemplate", variable(maxItems=2), "are for the type list"),
+    (
+        "too many default items",
+        "PromptTemplate",
+        variable(type="list", maxItems=1, defaultItems=["a", "b"]),
+        "maxItems",
+    ),
+    (
+        "a default item that is too long",
+        "PromptTemplate",
+        variable(type="list", maxLength=1, defaultItems=["ab"]),
+        "one",
+    ),
+    ("default items that are no texts", "PromptTemplate", variable(type="list", defaultItems=[1]), "defaultItems"),
+    ("an enum of nothing", "PromptTemplate", variable(type="enum"), "enum needs values"),
+    ("an enum of no values", "PromptTemplate", variable(type="enum", values=[]), "values"),
+    ("a value twice", "PromptTemplate", variable(type="enum", values=["a", "a"]), "values"),
+    ("values of a text", "PromptTemplate", variable(values=["a"]), "no other type has them"),
+    (
+        "a default among no values",
+        "PromptTemplate",
+        variable(type="enum", values=["a"], default="b"),
+        "variable's type",
+    ),
+    ("a least text", "PromptTemplate", variable(minimum="1"), "are for the types number and integer"),
+    (
+        "a highest truth",
+        "PromptTemplate",
+        variable(type="boolean", maximum="1"),
+        "are for the types number and integer",
+    ),
+    ("bounds that cross", "PromptTemplate", variable(type="integer", minimum="2", maximum="1"), "above maximum"),
+    ("a bound that is no number", "PromptTemplate", variable(type="integer", minimum="one"), "minimum"),
+    ("a default below", "PromptTemplate", variable(type="integer", minimum="2", default="1"), "between minimum"),
+    ("a default above", "PromptTemplate", variable(type="number", maximum="-0.5", default="0.25"), "between minimum"),
+    ("a variable of an unknown type", "PromptTemplate", variable(type="object"), "type"),
     ("a variable twice", "PromptTemplate", variable() | {"variables": [{"name": "a"}] * 2}, "variables"),
     ("too hot", "PromptTemplate", parameter(temperature="2.5"), "between 0 and 2"),
+    ("a penalty beyond all", "PromptTemplate", parameter(presencePenalty="-2.5"), "between -2 and 2"),
+    ("a penalty that is no text", "PromptTemplate", parameter(frequencyPenalty=1), "frequencyPenalty"),
+    ("a seed below nothing", "PromptTemplate", parameter(seed=-1), "seed"),
+    ("a parameter that there is not", "PromptTemplate", parameter(allow=[{"name": "top_p"}]), "allow"),
+    ("a parameter twice", "PromptTemplate", parameter(allow=[{"name": "seed"}] * 2), "allow"),
+    ("a least stop word", "PromptTemplate", parameter(allow=[{"name": "stop", "minimum": "1"}]), "stop has no minimum"),
+    (
+        "a parameter of which nothing is left",
+        "PromptTemplate",
+        parameter(allow=[{"name": "temperature", "minimum": "1", "maximum": "0.5"}]),
+        "minimum is above maximum",
+    ),
     ("nothing to choose from", "PromptTemplate", parameter(topP="0"), "share above 0"),
     ("a back-reference", "GuardPolicy", pattern(r"(a)\1"), "expression"),
     ("an expression without end", "GuardPolicy", pattern("((a{100}){100}){100}"), "expression"),

@@ -61,6 +61,15 @@ async def test_everything_around_a_deployment_is_read(api: FakeApi, client: Clie
     assert isinstance(world.guards["chat-1"], Unreachable)
 
 
+async def test_what_templates_include_is_read_in_a_circle_too(api: FakeApi, client: Client, guards: Guards) -> None:
+    document = put(api, "LLMDeployment", "chat", spec={"prompts": {"templates": [{"name": "a"}]}})
+    for name, *included in (("a", "b", "c"), ("b", "c", "gone"), ("c", "a"), ("other",)):
+        put(api, "PromptTemplate", name, spec={"includes": [{"name": one} for one in included]})
+    put(api, "PromptTemplate", "gone", namespace="elsewhere")
+    world = await observe(client, guards, Settings(), document, NOW)
+    assert set(world.templates) == {"a", "b", "c"}
+
+
 async def test_the_lists_of_a_policy_are_read(api: FakeApi, client: Client, guards: Guards) -> None:
     document = put(api, "LLMDeployment", "chat", spec={"guard": {"policyRef": {"name": "strict"}}})
     named = [{"phrases": {"configMapRef": {"name": name, "key": "k"}}} for name in ("words", "names", "gone")]

@@ -65,6 +65,18 @@ HOLDS: dict[str, tuple[Callable[[], World], str, bool, str]] = {
         True,
         "spec.messages[0]: {{ company }} has no entry in spec.variables",
     ),
+    "missing include": (
+        lambda: world(BOTH, templates={"support": TEMPLATE | {"includes": [{"name": "rules"}]}}),
+        "TemplateNotFound",
+        False,
+        "correct PromptTemplate support: spec.includes: create the PromptTemplate rules",
+    ),
+    "circle of includes": (
+        lambda: world(BOTH, templates={"support": TEMPLATE | {"includes": [{"name": "support"}]}}),
+        "TemplateInvalid",
+        True,
+        "go round in a circle: support > support",
+    ),
     "missing policy": (
         lambda: world(BOTH, templates={"support": TEMPLATE}),
         "PolicyNotFound",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from llmops_operator.api import GuardPolicySpec, GuardPolicyStatus, PromptTemplateSpec, PromptTemplateStatus
-from llmops_operator.decide.status import policy_status, template_status
+from llmops_operator.decide.status import policy_status
+from llmops_operator.decide.status import template_status as status_among
 from llmops_operator.desired.revision import version
 from llmops_operator.world import Resource, resource
 from tests.operator_.decide.worlds import LISTED, NOW, POLICY, TEMPLATE, kind
+
+
+def template_status(one: Resource[PromptTemplateSpec], now: datetime) -> dict[str, Any]:
+    """The status of a template alone."""
+    return status_among("support", {"support": one}, now)
 
 
 def template(spec: object, **more: Any) -> Resource[PromptTemplateSpec]:
@@ -79,6 +85,25 @@ def test_a_policy_without_its_lists_is_stalled(lists: dict[str, dict[str, str]],
     assert status["version"] == ""
     assert [(one["type"], one["status"]) for one in status["conditions"]] == [("Ready", "False"), ("Stalled", "True")]
     assert words in status["conditions"][0]["message"]
+
+
+def test_a_change_of_an_included_template_is_a_new_version_of_all_that_include_it() -> None:
+    def versions(content: str) -> list[str]:
+        rules = template({"messages": [{"role": "system", "content": content}]})
+        uses = template(TEMPLATE | {"includes": [{"name": "rules"}]})
+        again = template(TEMPLATE | {"includes": [{"name": "uses"}]})
+        among = {"rules": rules, "uses": uses, "again": again, "other": template(TEMPLATE)}
+        return [status_among(name, among, NOW)["version"] for name in among]
+
+    before, after = versions("Be kind."), versions("Be brief.")
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, False, True]
+    assert len({*before, *after}) == 7
+
+
+def test_a_template_with_a_missing_include_is_stalled_and_says_which() -> None:
+    status = status_among("support", {"support": template(TEMPLATE | {"includes": [{"name": "rules"}]})}, NOW)
+    assert (status["version"], status["conditions"][1]["type"]) == ("", "Stalled")
+    assert "create the PromptTemplate rules in this namespace" in status["conditions"][0]["message"]
 
 
 def test_a_status_that_stays_is_not_written_again() -> None:

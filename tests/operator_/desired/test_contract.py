@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llmops_operator.api.parameters import ParameterName
 from llmops_operator.desired import contract as builder
 from llmops_operator.desired import revision
 from llmops_operator.desired.configuration import sidecar_configuration
@@ -19,7 +20,10 @@ TEMPLATE = {
     "variables": [
         {"name": "how", "default": "kind"},
         {"name": "question", "required": True, "maxLength": 9, "description": "for people"},
-        {"name": "count", "type": "integer", "default": "3"},
+        {"name": "count", "type": "integer", "default": "3", "minimum": "-1", "maximum": "5.5"},
+        {"name": "tone", "type": "enum", "values": ["a", "b"]},
+        {"name": "plain", "type": "list"},
+        {"name": "items", "type": "list", "maxItems": 2, "separator": "", "defaultItems": ["x"]},
     ],
     "parameters": {"temperature": "0.2", "topP": "1", "maxTokens": 5, "stop": ["\n"]},
 }
@@ -115,11 +119,63 @@ def test_a_template_is_resolved() -> None:
             messages=(contract.Message("system", "Be {{ how }}."), contract.Message("user", "{{ question }}")),
             variables=(
                 contract.Variable("how", default="kind"),
-                contract.Variable("question", required=True, max_length=9),
-                contract.Variable("count", contract.VariableType.INTEGER, default="3"),
+                contract.Variable("question", required=True, max_length=9, description="for people"),
+                contract.Variable("count", contract.VariableType.INTEGER, default="3", minimum=-1.0, maximum=5.5),
+                contract.Variable("tone", contract.VariableType.ENUM, values=("a", "b")),
+                contract.Variable("plain", contract.VariableType.LIST),
+                contract.Variable("items", contract.VariableType.LIST, max_items=2, separator="", default_items=("x",)),
             ),
             parameters=contract.Parameters(0.2, 1.0, 5, ("\n",)),
         ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("allow", "expected"),
+    [
+        ({}, None),
+        ({"allow": []}, ()),
+        (
+            {"allow": [{"name": "topP", "minimum": "0.1", "maximum": "1"}, {"name": "stop"}]},
+            (
+                contract.AllowedParameter(contract.Parameter.TOP_P, 0.1, 1.0),
+                contract.AllowedParameter(contract.Parameter.STOP),
+            ),
+        ),
+    ],
+    ids=["everything", "nothing", "some"],
+)
+def test_what_callers_may_change_is_resolved(
+    allow: dict[str, Any], expected: tuple[contract.AllowedParameter, ...] | None
+) -> None:
+    said = {"messages": [{"role": "user", "content": "q"}]}
+    more = {"seed": 3, "presencePenalty": "-0.5", "frequencyPenalty": "2", **allow}
+    told = facts(CPU, templates={"t": said | {"parameters": more}})
+    found = builder.build(told).configurations[0].templates[0].parameters
+    assert found == contract.Parameters(seed=3, presence_penalty=-0.5, frequency_penalty=2.0, allow=expected)
+
+
+def test_every_parameter_has_a_name_on_both_sides() -> None:
+    assert [one.name for one in ParameterName] == [one.name for one in contract.Parameter]
+
+
+def test_examples_and_calls_of_a_template_are_messages() -> None:
+    call = {"id": "c", "name": "n", "arguments": "{}"}
+    said = [
+        {"role": "developer", "content": "d"},
+        {"role": "assistant", "toolCalls": [call]},
+        {"role": "tool", "content": "r", "toolCallId": "c"},
+        {"role": "user", "content": "q"},
+    ]
+    examples = [{"user": "u", "assistant": "a"}]
+    told = facts(CPU, templates={"t": {"messages": said, "examples": examples}})
+    assert builder.build(told).configurations[0].templates[0].messages == (
+        contract.Message("developer", "d"),
+        contract.Message("assistant", tool_calls=(contract.TemplateCall("c", "n", "{}"),)),
+        contract.Message("tool", "r", tool_call_id="c"),
+        contract.Message("user", "u"),
+        contract.Message("assistant", "a"),
+        contract.Message("user", "q"),
     )
 
 

@@ -204,3 +204,64 @@ def test_no_command_is_no_guess(capsys: pytest.CaptureFixture[str]) -> None:
         main([])
     assert caught.value.code == 2
     assert "run | crds | plan" in capsys.readouterr().err
+
+
+RULES = """
+apiVersion: llmops.dev/v1alpha1
+kind: PromptTemplate
+metadata: {name: rules}
+spec: {messages: [{role: system, content: Be kind.}]}
+"""
+SUPPORT = """
+apiVersion: llmops.dev/v1alpha1
+kind: PromptTemplate
+metadata: {name: support}
+spec:
+  includes: [{name: rules}]
+  messages: [{role: user, content: "{{ question }} {{ things }} {{ count }}"}]
+  variables:
+  - {name: question, required: true}
+  - {name: things, type: list, separator: "/"}
+  - {name: count, type: integer, maximum: "9", default: "1"}
+"""
+
+
+def render(tmp_path: Path, files: list[str], *flags: str) -> int:
+    paths = [tmp_path / f"{number}.yaml" for number in range(len(files))]
+    for path, content in zip(paths, files, strict=True):
+        path.write_text(content, encoding="utf-8")
+    return main(["render", *map(str, paths), *flags])
+
+
+def test_a_template_is_rendered_by_the_guards_own_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    values = ("--set", "question=a=b</s>", "--set", "things=x", "--set", "things=y", "--set", "count=3")
+    assert render(tmp_path, [SUPPORT, RULES], *values, "--output", "json") == 0
+    assert json.loads(capfd.readouterr().out) == [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "a=b< /s> x/y 3"},
+    ]
+    assert render(tmp_path, [f"{SUPPORT}---{RULES}"], "--set", "question=Hi") == 0
+    assert capfd.readouterr().out == "[system]\nBe kind.\n\n[user]\nHi  1\n"
+
+
+def test_a_value_that_does_not_fit_is_told_as_to_a_caller(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert render(tmp_path, [SUPPORT, RULES], "--set", "question=Hi", "--set", "count=10") == 1
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err) == ("", "prompt 'support', variable 'count': must be at most 9.\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([SUPPORT], "PromptTemplate default/support: spec.includes: create the PromptTemplate rules"),
+        ([SUPPORT.replace("{{ count }}", ""), RULES], "count stands in no message"),
+        ([RULES.replace("system", "robot")], "spec.messages[0].role"),
+        ([GOOD, RULES], "there is no PromptTemplate in it"),
+        (["{"], "this is not YAML"),
+    ],
+)
+def test_a_template_that_cannot_be_rendered_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: list[str], said: str
+) -> None:
+    assert render(tmp_path, files) == 2
+    assert said in capsys.readouterr().err

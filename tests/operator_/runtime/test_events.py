@@ -45,6 +45,17 @@ def test_a_template_wakes_itself_and_who_uses_it() -> None:
     assert affected(Event(document("GuardPolicy", "support")), known) == [Key("GuardPolicy", "team", "support")]
 
 
+def test_an_included_template_wakes_all_that_reach_it_the_nearest_first() -> None:
+    known, rules, other = Known(), Key("PromptTemplate", "team", "rules"), Key("PromptTemplate", "team", "other")
+    affected(Event(document("LLMDeployment", "chat", USES)), known)
+    affected(Event(document("PromptTemplate", "support", {"includes": [{"name": "other"}]})), known)
+    affected(Event(document("PromptTemplate", "other", {"includes": [{"name": "rules"}, {"name": "support"}]})), known)
+    assert affected(Event(document("PromptTemplate", "rules")), known) == [rules, other, SUPPORT, CHAT]
+    assert affected(Event(document("PromptTemplate", "rules"), gone=True), known) == [rules, other, SUPPORT, CHAT]
+    affected(Event(document("PromptTemplate", "other", {"includes": "nonsense"})), known)
+    assert affected(Event(document("PromptTemplate", "rules")), known) == [rules]
+
+
 def test_a_changed_or_deleted_user_is_no_longer_woken() -> None:
     known = Known()
     affected(Event(document("LLMDeployment", "chat", USES)), known)

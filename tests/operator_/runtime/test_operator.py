@@ -23,6 +23,8 @@ from tests.operator_.runtime.running import (
 )
 from tests.support.apiserver import FakeApi, until
 
+BRIEF = {"role": "user", "content": "Be brief."}
+
 
 async def test_children_come_and_then_nothing_is_written(api: FakeApi) -> None:
     api.put(deployment())
@@ -84,6 +86,30 @@ async def test_a_changed_template_reaches_all_that_use_it(api: FakeApi) -> None:
         for name in ("chat-sidecars", "second-sidecars"):
             await until(lambda name=name: "In short" in str(api.find("ConfigMap", NAMESPACE, name)), f"{name} follows")  # type: ignore[misc]
         assert not [one for one in api.writes(since=before) if one.path.endswith("/other-sidecars")]
+
+
+async def test_a_changed_include_reaches_all_that_use_it_and_a_missing_one_nobody(api: FakeApi) -> None:
+    rules, uses = template("Be kind.", "rules"), template()
+    rules["spec"].pop("variables")
+    uses["spec"]["includes"] = [{"name": "rules"}]
+    for one in (rules, uses, deployment(prompts={"templates": [{"name": "support"}]})):
+        api.put(one)
+
+    def served(text: str) -> bool:
+        return text in str(api.find("ConfigMap", NAMESPACE, "chat-sidecars"))
+
+    def reason() -> bool:
+        return (condition(api, "Ready", "chat") or {}).get("reason") == "TemplateNotFound"
+
+    async with running(api):
+        await until(lambda: served("Be kind."), "it is included")
+        api.edit("PromptTemplate", NAMESPACE, "rules", {"spec": rules["spec"] | {"messages": [BRIEF]}})
+        await until(lambda: served("Be brief."), "it follows")
+        api.remove("PromptTemplate", NAMESPACE, "rules")
+        await until(reason, "a hold")
+        stalled = await until(lambda: condition(api, "Stalled", "support", "PromptTemplate"), "the template says so")
+        assert "create the PromptTemplate rules" in stalled["message"]
+        assert served("Be brief.")
 
 
 async def test_a_missing_template_holds_and_its_arrival_frees(api: FakeApi) -> None:

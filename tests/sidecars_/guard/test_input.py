@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from openai import APIStatusError, AsyncOpenAI
 
-from llmops_sidecars.contract import Limits, Parameters, Template, Variable
+from llmops_sidecars.contract import AllowedParameter, Limits, Parameter, Parameters, Template, TemplateCall, Variable
 from llmops_sidecars.contract import Message as TemplateMessage
 from tests.sidecars_.guard.kit import CHAT, FakeCache, contract, guarded, question, said
 from tests.support.asgi import Sent, call, receiving
@@ -167,7 +167,13 @@ BAD_PROMPTS = {
         "invalid_variable",
         "prompt.variables.question",
     ),
-    "no scalar": ({"id": "support", "variables": {"question": ["x"]}}, "invalid_value", "prompt.variables[...]"),
+    "a list": ({"id": "support", "variables": {"question": ["x"]}}, "invalid_variable", "prompt.variables.question"),
+    "an object": ({"id": "support", "variables": {"question": {}}}, "invalid_value", "prompt.variables[...]"),
+    "a list of numbers": (
+        {"id": "support", "variables": {"question": [1]}},
+        "invalid_value",
+        "prompt.variables[...][0]",
+    ),
 }
 
 
@@ -191,6 +197,28 @@ async def test_a_template_comes_before_the_messages_of_the_request(tmp_path: Pat
         {"role": "user", "content": "And now?"},
     ]
     assert "prompt" not in cache.requests[0]
+
+
+async def test_a_template_may_hold_a_conversation_with_tools(tmp_path: Path) -> None:
+    told = (
+        TemplateMessage("developer", "Look it up."),
+        TemplateMessage("assistant", tool_calls=(TemplateCall("c1", "weather", '{"city": "Bonn"}'),)),
+        TemplateMessage("tool", "sunny in {{ city }}", tool_call_id="c1"),
+        TemplateMessage("assistant", "It is sunny.", (TemplateCall("c2", "weather", "{}"),)),
+    )
+    template = Template("t", "1", told, (Variable("city", default="Bonn"),))
+    cache = FakeCache(said("x"))
+    await guarded(tmp_path, cache, contract(templates=(template,))).ask({"model": "chat", "prompt": {"id": "t"}})
+
+    def call(identified: str, arguments: str) -> dict[str, object]:
+        return {"id": identified, "type": "function", "function": {"name": "weather", "arguments": arguments}}
+
+    assert cache.requests[0]["messages"] == [
+        {"role": "developer", "content": "Look it up."},
+        {"role": "assistant", "tool_calls": [call("c1", '{"city": "Bonn"}')]},
+        {"role": "tool", "content": "sunny in Bonn", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "It is sunny.", "tool_calls": [call("c2", "{}")]},
+    ]
 
 
 async def test_the_default_template_is_used_when_none_is_named(tmp_path: Path) -> None:
@@ -222,6 +250,18 @@ async def test_the_templates_parameters_are_defaults(
     await guard.ask({"model": "chat", "prompt": {"id": "t"}} | given)
     sent = {name: value for name, value in cache.requests[0].items() if name not in {"model", "messages", "stream"}}
     assert sent == expected | {"stream_options": {"include_usage": True}}
+
+
+async def test_a_completion_has_its_own_length_where_neither_it_nor_the_template_says_one(tmp_path: Path) -> None:
+    allow = (AllowedParameter(Parameter.TEMPERATURE),)
+    for given, expected in ((Parameters(allow=allow), 16), (Parameters(max_tokens=50, allow=allow), 50)):
+        cache = FakeCache(said("x"))
+        template = Template("t", "1", (TemplateMessage("system", "Hi"),), (), given)
+        guard = guarded(tmp_path, cache, contract(templates=(template,), default_template="t"))
+        answer = await guard.ask({"model": "chat", "prompt": "Hello"}, "/v1/completions")
+        assert (answer.status, cache.requests[0]["max_tokens"]) == (200, expected)
+        refused = await guard.ask({"model": "chat", "prompt": "Hello", "max_tokens": 9}, "/v1/completions")
+        assert (refused.status, refused.error["param"]) == (400, "max_tokens")
 
 
 @pytest.mark.parametrize(

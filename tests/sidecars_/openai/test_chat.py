@@ -146,10 +146,10 @@ def nested(levels: int) -> dict[str, Any]:
         pytest.param(body(prompt={"id": ""}), "prompt.id", "invalid_value", "length >= 1", id="empty template id"),
         pytest.param(
             body(prompt={"id": "a", "variables": {"x": [1]}}),
-            "prompt.variables[...]",
+            "prompt.variables[...][0]",
             "invalid_value",
-            "got `array`",
-            id="variable an array",
+            "got `int`",
+            id="variable an array of numbers",
         ),
     ],
 )

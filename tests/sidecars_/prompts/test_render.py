@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +82,29 @@ def test_a_value_is_never_read_as_a_template(first: str, second: str) -> None:
     assert (
         rendered("{{ a }}|{{ b }}", values, Variable("a"), Variable("b")) == f"{first}{{{{ b }}}}|{second}{{{{ a }}}}"
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "spans"),
+    [
+        ("no slot", {}, []),
+        ("{{ a }}", {"a": "xyz"}, [(0, 3)]),
+        ("ab{{ a }}c{{ b }}{{ a }}!", {"a": "xy", "b": ""}, [(2, 4), (5, 5), (5, 7)]),
+        ("{{ c }}{{ a }}", {"a": "{{ b }}"}, [(7, 14)]),
+    ],
+)
+def test_who_neutralises_is_told_where_values_stand(
+    content: str, values: dict[str, str | float], spans: list[tuple[int, int]]
+) -> None:
+    told: list[tuple[str, list[tuple[int, int]]]] = []
+
+    def neutralise(text: str, places: Sequence[tuple[int, int]]) -> str:
+        told.append((text, list(places)))
+        return "neutral"
+
+    (message,) = render(template(content, Variable("a"), Variable("b")), values, neutralise)
+    assert message.content == "neutral"
+    assert told == [(rendered(content, values, Variable("a"), Variable("b")), spans)]
 
 
 def test_roles_and_order_stay() -> None:

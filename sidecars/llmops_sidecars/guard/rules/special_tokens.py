@@ -7,7 +7,7 @@ alone, since tokenizers decode nothing; those with invisible characters in them 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import re2
 
@@ -36,22 +36,28 @@ def make(rule: SpecialTokensRule) -> Check:
         raise ValueError(f"specialTokens: the action is Block, Mask or Report, not {rule.action}")
     if not all(len(token) > 1 and token.split() == [token] for token in rule.tokens):
         raise ValueError("specialTokens: a token has two characters or more, and no space")
-    listed = {LISTED: "|".join(map(re2.escape, rule.tokens))} if rule.tokens else {}
-    shapes = PatternSet(SHAPES | listed)
-
-    def find(text: str) -> Iterable[Finding]:
-        looked_at = [Form(text)] if text.isascii() else [Form(text), folded(text)]
-        found = (
-            form.back(Finding(start, end, RULE, kind, "", rule.action))
-            for form in looked_at
-            for kind, start, end in shapes.places(form.text)
-        )
-        return {one._replace(label=_escaped(text[one.start : one.end])) for one in found}
+    find = finder(rule.tokens, rule.action)
 
     def bind(context: Context) -> Find:
         return lambda text: () if text in context.trusted else find(text)
 
     return Check(RULE, find, bind, as_is=True, only=INPUT)
+
+
+def finder(tokens: Collection[str] = (), action: Action = Action.MASK) -> Find:
+    """What finds special tokens, and further ones, in a text; each with its spaced form as the label."""
+    shapes = PatternSet(SHAPES | ({LISTED: "|".join(map(re2.escape, tokens))} if tokens else {}))
+
+    def find(text: str) -> Iterable[Finding]:
+        looked_at = [Form(text)] if text.isascii() else [Form(text), folded(text)]
+        found = (
+            form.back(Finding(start, end, RULE, kind, "", action))
+            for form in looked_at
+            for kind, start, end in shapes.places(form.text)
+        )
+        return {one._replace(label=_escaped(text[one.start : one.end])) for one in found}
+
+    return find
 
 
 def _escaped(token: str) -> str:

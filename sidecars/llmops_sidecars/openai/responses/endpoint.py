@@ -58,6 +58,7 @@ class ResponsesCall:
     asked: ResponsesRequest
     requests: tuple[ChatRequest]
     terms: Terms
+    default_tokens: int | None = None
 
     @property
     def streams(self) -> bool:

@@ -77,7 +77,7 @@ class InputItem(Struct, frozen=True):
 
 
 class PromptTemplate(Struct, frozen=True, omit_defaults=True):
-    """A template of this service by its id, with values for its variables: texts, numbers, or texts as parts."""
+    """A template by its id, with values for its variables: texts, numbers, lists of texts, texts as parts."""
 
     id: Annotated[str, Meta(min_length=1, max_length=253)]
     variables: dict[str, Any] | None = None
@@ -230,12 +230,14 @@ def _prompt(template: PromptTemplate | None) -> PromptReference | None:
     return PromptReference(template.id, variables, template.version)
 
 
-def _variable(value: Any) -> str | int | float | bool:
+def _variable(value: Any) -> str | int | float | bool | tuple[str, ...]:
     if isinstance(value, str | int | float):
         return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
     if isinstance(value, dict) and value.get("type") == "input_text" and isinstance(value.get("text"), str):
         return str(value["text"])
-    raise unsupported("prompt.variables", "prompt.variables: values other than text and numbers")
+    raise unsupported("prompt.variables", "prompt.variables: values other than texts, numbers and lists of texts")
 
 
 def _add(messages: list[Message], item: InputItem, place: str) -> None:
