@@ -101,7 +101,7 @@ async def _cache(options: argparse.Namespace) -> None:
     engine, contract = _engine(options.contract)
     app = CacheApp(AppDownstream(engine), contract)
     try:
-        await server.serve([server.listener(app, socket=options.socket)], contract.run())
+        await server.serve([server.listener(app, socket=options.socket)], _together(contract.run(), app.run()))
     finally:
         await engine.close()
 
@@ -111,12 +111,18 @@ async def _serve(options: argparse.Namespace) -> None:
     from llmops_sidecars.proxy.inprocess import AppDownstream
 
     engine, contract = _engine(options.contract)
-    watching = asyncio.create_task(contract.run(), name="contract of cache and engine")
+    app = CacheApp(AppDownstream(engine), contract)
+    watching = asyncio.create_task(_together(contract.run(), app.run()), name="contract of cache and engine")
     try:
-        await _front(options, AppDownstream(CacheApp(AppDownstream(engine), contract)))
+        await _front(options, AppDownstream(app))
     finally:
         watching.cancel()
         await engine.close()
+
+
+async def _together(*works: Awaitable[None]) -> None:
+    """Do both until either fails, or this is cancelled."""
+    await asyncio.gather(*works)
 
 
 async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
