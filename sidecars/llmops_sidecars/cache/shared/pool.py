@@ -53,8 +53,8 @@ class Pool:
         self._first_pause, self._pause = pause, 0.0
         self._failures = 0
         self._login: Login | None = None
-        self.problem: str | None = "it has not been reached yet"
-        """Why there is no connection, for a person; None while there is."""
+        self.problem: str | None = None
+        """Why there is no connection, for a person; None while there is, and before the first try."""
 
     @property
     def size(self) -> int:
