@@ -170,7 +170,7 @@ class Cache:
         """Count an outcome; gives the headers that tell it, and how long it took to find out."""
         self._metrics.lookups.labels(request.revision, outcome).inc()
         took = f"cache;dur={(self._clock() - request.received) * 1000:.3f}"
-        key = ((b"x-llmops-cache-key", request.key.encode()),) if request.key is not None else ()
+        key = ((b"x-llmops-cache-key", request.key.rpartition(".")[2].encode()),) if request.key is not None else ()
         return ((b"x-llmops-cache", outcome.encode()), (b"server-timing", took.encode()), *key)
 
     def _evicted(self, reason: Eviction) -> None:
