@@ -26,6 +26,9 @@ class StoreError(Exception):
 
 DOWN, LATE, GARBLED, BUSY = "down", "late", "garbled", "busy"
 
+LOOKUP_SECONDS = 0.010
+"""How long a request may wait for the store."""
+
 LAST_LOOK_SECONDS = 0.002
 PATIENCE_SECONDS = 0.25
 """How long a connection waits for a reply that is late."""
@@ -43,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._busy = False
         self.overdue = False
-        """Whether a reply is late and still waited for."""
+        """Whether it has waited for a reply for longer than a look-up may, whatever it was asked."""
         self._asked: asyncio.Future[Outcome] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._why = DOWN
@@ -61,7 +64,8 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             self._settle(StoreError(DOWN))
             return asked
-        self._deadline = self._loop.call_later(seconds - LAST_LOOK_SECONDS, self._late)
+        usual = min(seconds, LOOKUP_SECONDS)
+        self._deadline = self._loop.call_later(usual - LAST_LOOK_SECONDS, self._late, seconds - usual)
         self._transport.write(command(*words))
         return asked
 
@@ -101,14 +105,16 @@ class Connection(asyncio.Protocol):
         self._settle(reply)
         self._free(self)
 
-    def _late(self) -> None:
+    def _late(self, left: float) -> None:
         """Look once more: after a long callback timers come first, with the reply already there and not read yet."""
-        self._deadline = self._loop.call_later(LAST_LOOK_SECONDS, self._overdue)
+        self._deadline = self._loop.call_later(LAST_LOOK_SECONDS, self._overdue, left)
 
-    def _overdue(self) -> None:
+    def _overdue(self, left: float) -> None:
+        """Go on to wait, for who has time left, or alone for a while."""
         self.overdue = True
-        self._settle(StoreError(LATE))
-        self._deadline = self._loop.call_later(PATIENCE_SECONDS, self._give_up, LATE)
+        if left <= 0:
+            self._settle(StoreError(LATE))
+        self._deadline = self._loop.call_later(max(left, PATIENCE_SECONDS), self._give_up, LATE)
 
     def _give_up(self, why: str) -> None:
         """Close; who asked hears of it at once, not when the transport has been closed."""

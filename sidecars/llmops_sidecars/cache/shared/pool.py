@@ -17,15 +17,12 @@ import ssl
 from collections.abc import Callable
 
 from llmops_sidecars.cache.shared import login
-from llmops_sidecars.cache.shared.connection import BUSY, DOWN, GARBLED, LATE, Connection, StoreError
+from llmops_sidecars.cache.shared.connection import BUSY, DOWN, GARBLED, LATE, LOOKUP_SECONDS, Connection, StoreError
 from llmops_sidecars.cache.shared.login import Login, LoginError
 from llmops_sidecars.cache.shared.resp import Reply, ReplyError
 from llmops_sidecars.contract import SharedStore
 
 CONNECTIONS = 4
-LOOKUP_SECONDS = 0.010
-"""How long a request may wait for the store."""
-
 OPEN_SECONDS = 2.0
 FAILURES = 5
 """So many look-ups in a row have to fail until no more are tried."""

@@ -73,6 +73,9 @@ class Shared:
 
     async def get(self, key: str, ttl_seconds: float) -> Entry | None:
         """The entry of a key, not older than `ttl_seconds`. Never raises, and is there within the pool's time."""
+        if not self.pool.size:
+            self._metrics.count("get", DOWN)
+            return None
         secret, started = self._secret, time.perf_counter()
         name = entry_name(self.settings.prefix, key, secret)
         try:

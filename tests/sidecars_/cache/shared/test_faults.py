@@ -98,6 +98,18 @@ async def test_a_frozen_store_is_a_miss_and_comes_back(own: Server) -> None:
         await recovered(one)
 
 
+async def test_writes_that_hang_do_not_hide_that_the_store_does(own: Server) -> None:
+    async with pod(settings(own.port)) as one:
+        await eventually(lambda: one.shared.pool.size == CONNECTIONS)
+        own.freeze()
+        for number in range(10):
+            one.shared.put(entry(f"t.r.p.m.d{number}"), 60)
+        await failing(one, 20)
+        assert one.count("get", "late") + one.count("get", "busy") <= CONNECTIONS + 1
+        assert one.count("get", "down") >= 20 - CONNECTIONS - 1
+        own.thaw()
+
+
 async def test_a_store_that_restarts_is_a_miss_and_comes_back(own: Server) -> None:
     async with pod(settings(own.port)) as one:
         await one.put(entry())
