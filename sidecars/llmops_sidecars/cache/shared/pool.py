@@ -164,6 +164,9 @@ class Pool:
         """One is gone; one that was never in use says so by its failed log-in."""
         if connection in self._open:
             self._open.discard(connection)
+            free = [self._free.get_nowait() for _ in range(self._free.qsize())]
+            for one in reversed(free):
+                self._freed(one)
             self._slow_down(1)
             self._say(None if self._open else "it closed the connections")
             self._short.set()

@@ -122,6 +122,18 @@ async def test_a_store_that_restarts_is_a_miss_and_comes_back(own: Server) -> No
         await recovered(one)
 
 
+async def test_connections_that_the_store_ends_are_replaced_and_forgotten(own: Server) -> None:
+    async with pod(settings(own.port)) as one:
+        await one.put(entry())
+        for _ in range(5):
+            await eventually(lambda: one.shared.pool.size == CONNECTIONS)
+            own.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await eventually(lambda: one.shared.pool.size < CONNECTIONS)
+        await recovered(one)
+        await eventually(lambda: one.shared.pool.size == CONNECTIONS)
+        assert one.shared.pool._free.qsize() <= CONNECTIONS
+
+
 async def test_a_full_store_loses_writes_and_nothing_else(own: Server) -> None:
     async with pod(settings(own.port)) as one:
         await one.put(entry())

@@ -123,6 +123,20 @@ async def test_a_wrong_password_is_told_and_a_right_one_taken_up(tmp_path: Path,
         assert one.shared.pool.problem is None
 
 
+async def test_a_new_password_is_taken_up_and_starts_anew(tmp_path: Path, own: Server) -> None:
+    own.ask("ACL", "SETUSER", "llmops", *ACL.split(), ">new")
+    async with pod(settings(own.port, user="llmops", password_file=password(tmp_path))) as one:
+        await one.put(entry())
+        assert await one.get() is not None
+        password(tmp_path, "new")
+        one.shared.pool._look_at_login()
+        await eventually(lambda: one.shared.pool.size)
+        assert await one.get() is None
+        await one.put(entry())
+        assert await one.get() is not None
+        assert len(own.keys("*entry*")) == 2
+
+
 @pytest.mark.parametrize(
     ("store", "problem"),
     [
