@@ -5,11 +5,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from llmops_sidecars.contract import TenantLimits
+from llmops_sidecars.guard.access.caller import known
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.openai.errors import engine_unavailable
-from llmops_sidecars.proxy.asgi import Receive, Scope, Send, send_error
+from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body, send_error, send_json
 from llmops_sidecars.proxy.drain import Drain, Phase
 from llmops_sidecars.proxy.inprocess import AppDownstream
 from tests.sidecars_.guard.kit import WRITER, FakeCache, Guard, contract, guarded, question, said
@@ -237,3 +240,15 @@ async def test_a_purge_without_a_cache_is_told(tmp_path: Path) -> None:
 
     answer = await call(guarded(tmp_path, broken).app.admin, "POST", "/purge", body={"all": True})
     assert (answer.status, answer.error["code"]) == (503, "not_ready")
+
+
+async def test_a_purge_names_a_tenant_as_the_cache_knows_it(tmp_path: Path) -> None:
+    asked = []
+
+    async def cache(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append((scope["path"], msgspec.json.decode(await read_body(scope, receive, 1000))))
+        await send_json(send, 200, b'{"removed":1,"shared":null}')
+
+    answer = await call(guarded(tmp_path, cache).app.admin, "POST", "/purge", body={"tenant": "a", "template": "t"})
+    assert answer.json == {"removed": 1, "shared": None}
+    assert asked == [("/purge", {"tenant": known("a", TenantLimits()).partition, "template": "t"})]
