@@ -100,6 +100,8 @@ class Report:
     cache_error: str | None = None
     access: tuple[tuple[str, str], ...] = ()
     """What is not as it should be of its access: the part, and why."""
+    shared_cache: str | None = None
+    """Why its cache does without the store that it should share; None when it does not have to."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def report(document: Document) -> Report:
         cache_digest=cache.get("digest") or "",
         cache_error=cache.get("error"),
         access=tuple((str(part), str(reason)) for part, reason in (document.get("access") or {}).items()),
+        shared_cache=cache.get("shared"),
     )
 
 

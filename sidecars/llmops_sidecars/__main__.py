@@ -1,10 +1,11 @@
-"""The command of the sidecar image: guard | cache | serve | drain | fetch | check | render."""
+"""The command of the sidecar image: guard | cache | serve | drain | purge | fetch | check | render."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import http.client
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,13 @@ CONTRACT = Path("/etc/llmops/contract.json")
 SOCKET = Path("/run/llmops/cache.sock")
 PORT = 8080
 ADMIN_PORT = 9090
+PURGED_BY = {
+    "tenant": "answers to this tenant",
+    "revision": "answers of this revision",
+    "policy": "answers under this GuardPolicy",
+    "template": "answers to this PromptTemplate",
+    "key": "the answer that came with this x-llmops-cache-key",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--client-ca needs --tls")
     if options.command == "drain":
         return _drain(options.admin_port)
+    if options.command == "purge":
+        return _purge(options)
     if options.command == "check":
         return _check(options)
     if options.command == "render":
@@ -61,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="llmops-sidecar", description="The data plane of a serving pod.")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="guard | cache | serve | drain | fetch | check | render"
+        dest="command", required=True, metavar="guard | cache | serve | drain | purge | fetch | check | render"
     )
     for name, does in (
         ("guard", "check prompts and answers, in front of a cache behind a Unix socket"),
@@ -80,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--client-ca", type=Path, help="directory of ca.crt: clients must show a certificate")
     drain = commands.add_parser("drain", help="have the guard of this pod begin to leave")
     drain.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="the guard's port for health and metrics")
+    purge = commands.add_parser("purge", help="have this pod, and those that share a store with it, forget answers")
+    purge.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="the guard's port for health and metrics")
+    for name, what in PURGED_BY.items():
+        purge.add_argument(f"--{name}", help=f"only {what}")
+    purge.add_argument("--all", action="store_true", help="everything")
     check = commands.add_parser("check", help="show what a policy does to texts, a line each")
     check.add_argument("--contract", type=Path, default=CONTRACT, help="the configuration that holds the policy")
     check.add_argument("--direction", choices=("input", "output"), default="input", help="prompts or answers")
@@ -107,7 +122,7 @@ async def _cache(options: argparse.Namespace) -> None:
     engine, contract = _engine(options.contract)
     app = CacheApp(AppDownstream(engine), contract)
     try:
-        await server.serve([server.listener(app, socket=options.socket)], contract.run())
+        await server.serve([server.listener(app, socket=options.socket)], _together(contract.run(), app.run()))
     finally:
         await engine.close()
 
@@ -117,12 +132,18 @@ async def _serve(options: argparse.Namespace) -> None:
     from llmops_sidecars.proxy.inprocess import AppDownstream
 
     engine, contract = _engine(options.contract)
-    watching = asyncio.create_task(contract.run(), name="contract of cache and engine")
+    app = CacheApp(AppDownstream(engine), contract)
+    watching = asyncio.create_task(_together(contract.run(), app.run()), name="contract of cache and engine")
     try:
-        await _front(options, AppDownstream(CacheApp(AppDownstream(engine), contract)))
+        await _front(options, AppDownstream(app))
     finally:
         watching.cancel()
         await engine.close()
+
+
+async def _together(*works: Awaitable[None]) -> None:
+    """Do both until either fails, or this is cancelled."""
+    await asyncio.gather(*works)
 
 
 async def _front(options: argparse.Namespace, downstream: Downstream) -> None:
@@ -218,16 +239,40 @@ def _render(options: argparse.Namespace) -> int:
 
 def _drain(port: int) -> int:
     """Ask the guard of this pod to leave; fast to start, as hooks have no time."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("POST", "/drain")
-        status = connection.getresponse().status
+        status, _ = _post(port, "/drain")
     except OSError as error:
         print(f"drain: the guard does not answer on port {port}: {error}", file=sys.stderr)
         return 1
+    return 0 if status == http.client.OK else 1
+
+
+def _purge(options: argparse.Namespace) -> int:
+    """Ask the guard of this pod for it; says what came of it."""
+    named = {name: value for name in PURGED_BY if (value := getattr(options, name)) is not None}
+    try:
+        status, answer = _post(options.admin_port, "/purge", json.dumps(named | {"all": options.all}).encode())
+    except OSError as error:
+        print(f"purge: the guard does not answer on port {options.admin_port}: {error}", file=sys.stderr)
+        return 1
+    found = json.loads(answer)
+    if status != http.client.OK:
+        print(f"purge: {found['error']['message']}", file=sys.stderr)
+        return 1
+    others = {True: "other pods within a second", False: "the shared store cannot be told yet", None: "this pod alone"}
+    print(f"purged: {found['removed']} answers here; {others[found['shared']]}")
+    return 1 if found["shared"] is False else 0
+
+
+def _post(port: int, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    """Ask this pod's administration port; raises OSError."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("POST", path, body)
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
-    return 0 if status == http.client.OK else 1
 
 
 if __name__ == "__main__":

@@ -104,8 +104,12 @@ def test_a_wrong_spec_is_a_value_and_no_exception(document: dict[str, Any]) -> N
             {"digest": "a", "access": {"tls": "has expired"}, "cache": {"digest": "a"}},
             world.Report("a", None, "a", None, (("tls", "has expired"),)),
         ),
+        (
+            {"digest": "a", "cache": {"digest": "a", "shared": "it does not answer"}},
+            world.Report("a", None, "a", None, (), "it does not answer"),
+        ),
     ],
-    ids=["current", "refused", "none yet", "access"],
+    ids=["current", "refused", "none yet", "access", "shared cache"],
 )
 def test_a_guards_answer_is_read(answer: dict[str, Any], expected: world.Report) -> None:
     assert world.report(answer) == expected

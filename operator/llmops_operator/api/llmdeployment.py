@@ -17,6 +17,7 @@ from llmops_operator.api.common import (
     Image,
     Model,
     Name,
+    ObjectName,
     ObjectReference,
     Quantity,
     SecretKey,
@@ -43,6 +44,17 @@ AT_MOST_ONE = (
 VALUE_OF_EXISTS = "a value goes with the operator Equal; Exists takes none"
 UNKNOWN_DEFAULT = "default must be one of templates"
 ONE_ENGINE = "give at most one of tensorRTLLM, vLLM, modelRepository, external, benchmark"
+STORE_URL = (
+    "^(valkey|valkeys|redis|rediss)://([A-Za-z0-9_.-]{1,64}@)?"
+    "[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+    "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[0-9]{1,4})?$"
+)
+StoreUrl = Annotated[str, Field(max_length=400, pattern=STORE_URL)]
+"""It holds no password: specs are no place for secrets."""
+
+CA_NEEDS_TLS = "caSecretName needs a URL of valkeys:// or rediss://"
+USER_NEEDS_PASSWORD = "a user in the URL needs credentialsSecretRef"  # noqa: S105 - a message
+SHARED_NEEDS_EXACT = "shared needs exact: it says for how long answers are kept"
 NO_FALLBACK = "a benchmark engine has no fallback: what is measured must not change"
 
 
@@ -318,8 +330,45 @@ class ExactCache(Model):
     )
 
 
+class Valkey(Model):
+    """A Valkey, or a Redis, of version 6 or newer; it needs no modules."""
+
+    model_config = rules(
+        ("!has(self.caSecretName) || self.url.matches('^(rediss|valkeys)://')", CA_NEEDS_TLS),
+        ("!self.url.contains('@') || has(self.credentialsSecretRef)", USER_NEEDS_PASSWORD),
+    )
+
+    url: StoreUrl = Field(
+        description="Where it is, as in valkeys://user@host:6379/0; valkeys or rediss for TLS, valkey or redis without."
+    )
+    credentials_secret_ref: SecretKey | None = Field(
+        default=None, description="The password, of the user `default` when the URL names none."
+    )
+    ca_secret_name: ObjectName | None = Field(
+        default=None,
+        alias="caSecretName",
+        description="A Secret whose ca.crt vouches for it; the system's authorities when left out.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.ca_secret_name is not None and not self.url.startswith(("rediss://", "valkeys://")):
+            raise ValueError(CA_NEEDS_TLS)
+        if "@" in self.url and self.credentials_secret_ref is None:
+            raise ValueError(USER_NEEDS_PASSWORD)
+        return self
+
+
+class SharedCache(Model):
+    """Where pods share what they remember."""
+
+    valkey: Valkey = Field(description="A Valkey or Redis.")
+
+
 class Cache(Model):
     """What is remembered."""
+
+    model_config = rules(("!has(self.shared) || has(self.exact)", SHARED_NEEDS_EXACT))
 
     exact: ExactCache | None = Field(
         default=None, description="Keep answers to identical questions; off when left out."
@@ -327,6 +376,15 @@ class Cache(Model):
     max_bytes: Annotated[Quantity, amount_between("1Mi", "64Gi")] = Field(
         default="64Mi", description="Memory of one pod for answers, such as 256Mi; 1Mi to 64Gi."
     )
+    shared: SharedCache | None = Field(
+        default=None, description="Where pods share what they remember; each has its own when left out."
+    )
+
+    @model_validator(mode="after")
+    def _shares_something(self) -> Self:
+        if self.shared is not None and self.exact is None:
+            raise ValueError(SHARED_NEEDS_EXACT)
+        return self
 
 
 class Limits(Model):

@@ -8,6 +8,7 @@ TemplateInvalid, PolicyInvalid   only while True: which of the referenced object
 Benchmark              only while True: what is served is made-up text, and no model
 AccessOpen             only while True: everybody who reaches the Service may ask
 AccessInvalid          only while True: keys, certificates or the issuer are not as they should be
+SharedCacheUnavailable only while True: pods do without the store that they should share answers through
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from llmops_operator import names
-from llmops_operator.decide import access, checks
+from llmops_operator.decide import access, checks, shared
 from llmops_operator.decide.drift import intent
 from llmops_operator.decide.reports import Verdict, verdict
 from llmops_operator.decide.times import stamp
@@ -29,6 +30,7 @@ from llmops_operator.world import Document, Invalid, World
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 CONFIGURATION_CURRENT, BENCHMARK = "ConfigurationCurrent", "Benchmark"
 ACCESS_OPEN, ACCESS_INVALID = "AccessOpen", "AccessInvalid"
+SHARED_CACHE_UNAVAILABLE = "SharedCacheUnavailable"
 MESSAGE_LENGTH = 4096
 """What the schema takes."""
 
@@ -50,7 +52,7 @@ def conditions(world: World, plan: Plan, failure: Hold | None = None) -> tuple[C
     problem = plan.hold or _unfinished(world, plan)
     configuration = () if plan.hold else _configuration(verdict(world, plan.configuration))
     ready = _ready(world, failure if _matters(failure, problem) else problem)
-    beside = (*_reference(plan.hold), *_benchmark(world), *_access(world))
+    beside = (*_reference(plan.hold), *_benchmark(world), *_access(world), *_shared_cache(world))
     return (ready, *configuration, *_work(failure or problem), *beside)
 
 
@@ -111,6 +113,12 @@ def _access(world: World) -> tuple[Condition, ...]:
     opened = (Condition(ACCESS_OPEN, "True", "NoAccessConfigured", access.OPEN),) if access.is_open(world) else ()
     invalid = (Condition(ACCESS_INVALID, "True", "CannotBeUsed", found),) if found is not None else ()
     return (*opened, *invalid)
+
+
+def _shared_cache(world: World) -> tuple[Condition, ...]:
+    """Pods serve without it, only with fewer hits."""
+    found = shared.problem(world)
+    return () if found is None else (Condition(SHARED_CACHE_UNAVAILABLE, "True", "CannotBeUsed", found),)
 
 
 def _matters(failure: Hold | None, problem: Hold | None) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from llmops_operator import names
 from llmops_operator.api import GuardPolicySpec, LLMDeploymentSpec, PromptTemplateSpec
-from llmops_operator.decide import access, checks, reports
+from llmops_operator.decide import access, checks, reports, shared
 from llmops_operator.decide.drift import needs_apply
 from llmops_operator.decide.templates import readable
 from llmops_operator.decide.times import since
@@ -117,7 +117,7 @@ def _ask_again(world: World, wanted: str) -> timedelta | None:
     if found.refused or found.silent:
         return ASK_RARELY
     if not found.behind:
-        return ASK_RARELY if _access_may_change(world) else None
+        return ASK_RARELY if _access_may_change(world) or shared.problem(world) is not None else None
     waiting = since(world.deployment.status, "ConfigurationCurrent", "False", world.now)
     return ASK_AGAIN if waiting < PATIENCE else ASK_RARELY
 

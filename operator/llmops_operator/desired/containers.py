@@ -24,7 +24,7 @@ from llmops_operator.api.llmdeployment import (
     VLLMEngine,
 )
 from llmops_operator.api.units import to_bytes
-from llmops_operator.desired import access, paths, policy, triton
+from llmops_operator.desired import access, paths, policy, shared, triton
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.volumes import (
     contract_mount,
@@ -91,7 +91,7 @@ def cache(facts: Facts) -> Document:
     return _sidecar_image(facts, names.CACHE_CONTAINER) | {
         "args": ["cache", f"--contract={paths.CONTRACT_FILE}", f"--socket={paths.SOCKET_FILE}"],
         "resources": _resources(96, _cache_memory(facts)),
-        "volumeMounts": [contract_mount(), socket_mount(), *fallback_mounts(facts)],
+        "volumeMounts": [contract_mount(), socket_mount(), *shared.mounts(facts), *fallback_mounts(facts)],
     }
 
 
@@ -117,6 +117,7 @@ def serve(facts: Facts) -> Document:
             contract_mount(),
             *access.mounts(facts),
             *policy_mounts(facts),
+            *shared.mounts(facts),
             *credentials_mounts(facts),
             *fallback_mounts(facts),
         ],

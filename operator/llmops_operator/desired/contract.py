@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from llmops_operator.api import PromptTemplateSpec
 from llmops_operator.api.llmdeployment import (
     BenchmarkEngine,
@@ -16,7 +18,7 @@ from llmops_operator.api.parameters import AllowedParameter, InferenceParameters
 from llmops_operator.api.prompttemplate import TemplateMessage
 from llmops_operator.api.units import to_bytes, to_seconds
 from llmops_operator.api.variables import MOST_ITEMS, TemplateVariable
-from llmops_operator.desired import access, paths, policy, revision, templates, triton
+from llmops_operator.desired import access, paths, policy, revision, shared, templates, triton
 from llmops_operator.desired.facts import EngineSpec, Facts
 from llmops_sidecars import contract
 
@@ -46,7 +48,7 @@ def _configuration(facts: Facts) -> contract.Configuration:
         templates=tuple(template(name, spec) for name, spec in facts.templates.items()),
         default_template=prompts.default if prompts else None,
         policy=policy.settings(facts.policy) if facts.policy else contract.Policy(),
-        cache=_cache(facts.spec.cache or Cache()),
+        cache=_cache(facts),
     )
 
 
@@ -94,9 +96,11 @@ def _limits(limits: Limits) -> contract.Limits:
     )
 
 
-def _cache(cache: Cache) -> contract.CacheSettings:
+def _cache(facts: Facts) -> contract.CacheSettings:
+    cache = facts.spec.cache or Cache()
     ttl = to_seconds(cache.exact.ttl) if cache.exact else 0.0
-    return contract.CacheSettings(ttl_seconds=ttl, max_bytes=to_bytes(cache.max_bytes))
+    store = shared.settings(facts) or UNSET
+    return contract.CacheSettings(ttl_seconds=ttl, max_bytes=to_bytes(cache.max_bytes), shared=store)
 
 
 def template(name: str, spec: PromptTemplateSpec) -> contract.Template:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmops_operator import names
-from llmops_operator.desired import judging
+from llmops_operator.desired import judging, shared
 from llmops_operator.desired.facts import Facts
 from llmops_operator.desired.objects import child
 
@@ -55,7 +55,8 @@ def _scrapers(facts: Facts) -> Document:
 def _egress(facts: Facts) -> list[Document]:
     """Nothing, unless the pod fetches a model or asks somebody outside: then names, and all but the nodes' own.
 
-    Outside are providers, issuers and webhooks.
+    Outside are providers, issuers, webhooks, and a shared cache that is not a Service of this cluster: one that is has
+    only its namespace opened.
 
     A policy cannot name a host, hubs and issuers answer from changing addresses, and the port of a Service is not the
     port of its pods, so neither address nor port can be narrowed down here. Pods are named apart from addresses,
@@ -65,14 +66,17 @@ def _egress(facts: Facts) -> list[Document]:
     source = facts.spec.model.source
     webhooks = judging.webhooks(facts.policy.spec) if facts.policy else ()
     asks = facts.is_external or facts.fallback is not None or facts.access.jwt is not None or webhooks
-    if not asks and not (source and source.hugging_face):
-        return []
+    store, namespace = shared.store(facts.spec), shared.namespace_of_store(facts)
+    name_servers = {"ports": [_port(53, "UDP"), _port(53)]}
+    if not asks and not (source and source.hugging_face) and not (store and namespace is None):
+        inside = {"to": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: namespace}}}]}
+        return [name_servers, inside] if store else []
     everywhere = [
         {"namespaceSelector": {}},
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": [LINK_LOCAL]}},
         {"ipBlock": {"cidr": "::/0", "except": ["fe80::/10"]}},
     ]
-    return [{"ports": [_port(53, "UDP"), _port(53)]}, {"to": everywhere}]
+    return [name_servers, {"to": everywhere}]
 
 
 def _port(number: int, protocol: str = "TCP") -> Document:

@@ -18,6 +18,9 @@ FALLBACK_DIRECTORY = "/etc/llmops-fallback"
 FALLBACK_FILE = f"{FALLBACK_DIRECTORY}/{CREDENTIALS_KEY}"
 """The API key of the provider that is the fallback."""
 
+SHARED_CACHE_DIRECTORY = "/etc/llmops-shared-cache"
+"""The password of the store that pods share answers through, and who vouches for it."""
+
 API_KEYS_DIRECTORY = "/etc/llmops-api-keys"
 TLS_DIRECTORY = "/etc/llmops-tls"
 CLIENT_CA_DIRECTORY = "/etc/llmops-client-ca"

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from llmops_operator.api import LLMDeploymentSpec, PromptTemplateSpec
 from llmops_operator.api.access import Access
 from llmops_operator.api.llmdeployment import Cache
-from llmops_operator.desired import access, brought, judging
+from llmops_operator.desired import access, brought, judging, shared
 from llmops_operator.desired.digest import digest
 from llmops_operator.desired.facts import Policy
 
@@ -46,12 +46,14 @@ def policy_version(policy: Policy) -> str:
 def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
     """The digest of the engine part. The model's name is not in it: the sidecars alone know it.
 
-    Of access and the policy, what is mounted for them is in it: Secrets, files, and models that a policy brings along.
+    Of access, the policy and the shared cache, what is mounted for them is in it: Secrets, files, and models that a
+    policy brings along.
     """
     mounted = access.pod_part(spec.access or Access())
     hash_key = content(policy.spec.hash_key_secret_ref) if policy else None
     files = judging.references(policy.spec) if policy else ()
     models = brought.pod_part(policy.spec) if policy else []
+    sharing = shared.pod_part(spec)
     return digest(
         {
             "source": content(spec.model.source),
@@ -64,6 +66,7 @@ def engine_digest(spec: LLMDeploymentSpec, policy: Policy | None = None) -> str:
             **({"hashKey": hash_key} if hash_key else {}),
             **({"webhooks": list(files)} if files else {}),
             **({"guardModels": models} if models else {}),
+            **({"sharedCache": sharing} if sharing else {}),
         }
     )
 

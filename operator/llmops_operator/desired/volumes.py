@@ -7,7 +7,7 @@ from typing import Any
 from llmops_operator import names
 from llmops_operator.api.common import SecretKey
 from llmops_operator.api.llmdeployment import ExternalEngine, ModelSource
-from llmops_operator.desired import access, paths, policy, triton
+from llmops_operator.desired import access, paths, policy, shared, triton
 from llmops_operator.desired.facts import Facts
 
 Document = dict[str, Any]
@@ -19,12 +19,14 @@ MODEL, ENGINE, SHARED_MEMORY, TEMPORARY = "model", "engine", "shared-memory", "t
 def volumes(facts: Facts) -> list[Document]:
     """All volumes of the pod."""
     if facts.is_external:
-        return [_contract(facts), *_mounted(facts), *_credentials(facts), *_fallback(facts)]
+        asked = [*shared.volumes(facts), *_credentials(facts), *_fallback(facts)]
+        return [_contract(facts), *_mounted(facts), *asked]
     if not facts.has_triton:
-        return [_contract(facts), *_mounted(facts), _socket()]
+        return [_contract(facts), *_mounted(facts), *shared.volumes(facts), _socket()]
     return [
         _contract(facts),
         *_mounted(facts),
+        *shared.volumes(facts),
         _socket(),
         {"name": TEMPORARY, "emptyDir": {}},
         {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(facts)}},

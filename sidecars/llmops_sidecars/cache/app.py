@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from llmops_sidecars.cache.generation import CHAT_PATH, OK
+from llmops_sidecars.cache.purge import read_purge
 from llmops_sidecars.cache.request import read_request
 from llmops_sidecars.cache.service import Cache
 from llmops_sidecars.openai.errors import (
@@ -39,17 +40,26 @@ Reply = tuple[int, dict[str, str], bytes]
 
 
 class CacheApp:
-    """The application. `engine` is what it wraps; `contract_file` is polled by its owner; `clock` is monotonic."""
+    """The application. `engine` is what it wraps; `clock` is monotonic, `wall` in Unix seconds.
+
+    Its owner polls `contract_file`, and awaits `run`.
+    """
 
     def __init__(
-        self, engine: AppDownstream, contract_file: ContractFile[Any], *, clock: Callable[[], float] = time.monotonic
+        self,
+        engine: AppDownstream,
+        contract_file: ContractFile[Any],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._engine, self._clock = engine, clock
+        self._engine, self._clock, self._wall = engine, clock, wall
         self._contract_file = contract_file
-        self._cache = Cache(engine, clock)
+        self._cache = Cache(engine, clock, wall)
         self._routes: dict[str, tuple[str, Handler]] = {
             CHAT_PATH: ("POST", self._chat),
             "/commit": ("POST", self._commit),
+            "/purge": ("POST", self._purge),
             "/v1/embeddings": ("POST", self._pass_on),
             "/probe": ("GET", self._pass_on),
             "/drain": ("POST", self._pass_on),
@@ -59,6 +69,10 @@ class CacheApp:
         contract_file.subscribe(lambda new, _: self._cache.apply(new.contract))
         if contract_file.current is not None:
             self._cache.apply(contract_file.current.contract)
+
+    async def run(self) -> None:
+        """Keep up with the shared store for ever, where there is one."""
+        await self._cache.sharing.run()
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one request."""
@@ -82,7 +96,7 @@ class CacheApp:
     async def _chat(self, scope: asgi.Scope, body: bytes, receive: asgi.Receive, send: asgi.Send) -> None:
         if self._contract_file.current is None:
             raise not_ready(self._contract_file.error or "no contract has been read yet")
-        request = read_request(self._contract_file.current.contract, scope, body, self._clock())
+        request = read_request(self._contract_file.current.contract, scope, body, self._clock(), self._wall())
         if request.key is None:
             await self._cache.bypass(request, receive, send)
             return
@@ -98,9 +112,13 @@ class CacheApp:
             raise invalid_request("Say in x-request-id which answer is meant.", "x-request-id", "missing_field")
         await asgi.send_json(send, OK, msgspec.json.encode({"remembered": self._cache.commit(request_id)}))
 
+    async def _purge(self, _scope: asgi.Scope, body: bytes, _receive: asgi.Receive, send: asgi.Send) -> None:
+        await asgi.send_json(send, OK, msgspec.json.encode(await self._cache.purge(read_purge(body))))
+
     async def _config(self, _scope: asgi.Scope, _body: bytes, _receive: asgi.Receive, send: asgi.Send) -> None:
         current = self._contract_file.current
-        state = {"digest": current.digest if current else None, "error": self._contract_file.error}
+        shared = {"shared": problem} if (problem := self._cache.sharing.problem) is not None else {}
+        state = {"digest": current.digest if current else None, "error": self._contract_file.error, **shared}
         await asgi.send_json(send, OK, msgspec.json.encode(state))
 
     async def _exposition(self, _scope: asgi.Scope, _body: bytes, receive: asgi.Receive, send: asgi.Send) -> None:

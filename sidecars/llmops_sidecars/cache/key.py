@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-FORM = "llmops-cache-key/1"
+FORM = "llmops-cache-key/2"
 """The version of the form: a change of it makes all older keys unreachable."""
 
 NOT_IDENTITY = frozenset({"stream", "stream_options", "user", "metadata", "store"})
@@ -26,18 +26,24 @@ NOT_IDENTITY = frozenset({"stream", "stream_options", "user", "metadata", "store
 HIGHEST_TEMPERATURE = 1.0
 """Above OpenAI's default of 1 the caller asks for variety; up to it a repeated answer is what a cache is for."""
 
+TAG_LENGTH = 16
+
 EXACT_INTEGERS = 2**53
 """Below this every whole float is exactly an integer."""
 
 
 class Scope(Struct, frozen=True):
-    """What has to be equal beside the request itself; `engine` stands for all of the contract that shapes answers."""
+    """What has to be equal beside the request itself; `engine` stands for all of the contract that shapes answers.
+
+    `policy` is a version, `policy_name` what people call it; `prompt` is a template's id and version.
+    """
 
     tenant: str
     revision: str
     policy: str
     prompt: str
     engine: str
+    policy_name: str = ""
 
 
 def read_fields(body: bytes) -> dict[str, Any] | None:
@@ -61,8 +67,19 @@ def may_remember(fields: dict[str, Any]) -> bool:
     return not (fields.get("tools") or fields.get("logprobs") or fields.get("n", 1) not in (None, 1))
 
 
+def key_of(scope: Scope, fields: dict[str, Any]) -> str:
+    """The key: what it can be purged by, each as a `tag`, and the digest of everything, with dots between."""
+    template = scope.prompt.partition("@")[0]
+    return ".".join((*map(tag, (scope.tenant, scope.revision, scope.policy_name, template)), digest(scope, fields)))
+
+
+def tag(name: str) -> str:
+    """A name as part of a key."""
+    return hashlib.sha256(name.encode()).hexdigest()[:TAG_LENGTH]
+
+
 def digest(scope: Scope, fields: dict[str, Any]) -> str:
-    """The key: SHA-256 of the canonical form, in hexadecimal."""
+    """SHA-256 of the canonical form, in hexadecimal."""
     identity = {name: value for name, value in fields.items() if name not in NOT_IDENTITY and value is not None}
     form = (FORM, scope, _canonical(identity))
     return hashlib.sha256(msgspec.json.encode(form, order="sorted")).hexdigest()

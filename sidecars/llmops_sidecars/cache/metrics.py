@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     """What the cache did for a request; the value of `x-llmops-cache`."""
 
     HIT = "hit"
+    HIT_SHARED = "hit-shared"
     MISS = "miss"
     SHARED = "shared"
     BYPASS = "bypass"
@@ -36,7 +37,10 @@ class Metrics:
             "llmops_cache_admissions", "Answers remembered after they passed the guard.", registry=self.registry
         )
         self.evictions = Counter(
-            "llmops_cache_evictions", "Entries dropped: expired, space, damaged.", ["reason"], registry=self.registry
+            "llmops_cache_evictions",
+            "Entries dropped: expired, space, damaged, purged.",
+            ["reason"],
+            registry=self.registry,
         )
 
     def observe(self, name: str, description: str, value: Callable[[], float]) -> None:

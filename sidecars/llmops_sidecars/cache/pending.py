@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from llmops_sidecars.cache.entry import Entry
+from llmops_sidecars.contract import SharedStore
 
 WAIT_SECONDS = 10.0
 """How long the guard may take to check the end of an answer."""
@@ -17,10 +18,11 @@ MAX_CHARACTERS = 8 * 1024 * 1024
 
 
 class Candidate(Struct, frozen=True):
-    """An entry, and how long it may live once it is admitted, in seconds."""
+    """An entry, how long it may live once it is admitted, in seconds, and where other pods are to find it."""
 
     entry: Entry
     ttl_seconds: float
+    shared: SharedStore | None = None
 
 
 class Pending:
@@ -50,6 +52,11 @@ class Pending:
         """The candidate of a request, once."""
         self._drop_late()
         return self._remove(request_id)
+
+    def purge(self, meant: Callable[[str], bool]) -> None:
+        """Forget the candidates whose keys are meant."""
+        for request_id in [name for name, (_, one) in self._waiting.items() if meant(one.entry.key)]:
+            self._remove(request_id)
 
     def _drop_late(self) -> None:
         now = self._clock()

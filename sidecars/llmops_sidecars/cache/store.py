@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Callable
@@ -28,12 +29,20 @@ class _Item(Struct, frozen=True):
         return len(self.value) + OVERHEAD_BYTES
 
 
+class Remembered(Struct, frozen=True):
+    """An entry, and how long ago it was asked for, in seconds."""
+
+    entry: Entry
+    age_seconds: float
+
+
 class Eviction(StrEnum):
     """Why an entry went."""
 
     EXPIRED = "expired"
     SPACE = "space"
     DAMAGED = "damaged"
+    PURGED = "purged"
 
 
 class Store:
@@ -63,34 +72,50 @@ class Store:
         self._max_bytes = max_bytes
         self._make_room()
 
-    def get(self, key: str, ttl_seconds: float) -> Entry | None:
-        """The entry, unless it expired. `ttl_seconds` is what holds now: shortening it holds for older entries too."""
+    def get(self, key: str, ttl_seconds: float, max_age_seconds: float = math.inf) -> Remembered | None:
+        """The entry, unless it expired. `ttl_seconds` is what holds now: shortening it holds for older entries too.
+
+        One that is older than `max_age_seconds` stays for those who do not mind.
+        """
         self._expire_oldest()
         item = self._items.get(key)
         if item is None:
             return None
-        if self._clock() - item.stored >= min(item.lifetime, ttl_seconds):
+        age = self._clock() - item.stored
+        if age >= min(item.lifetime, ttl_seconds):
             self._evict(key, Eviction.EXPIRED)
+            return None
+        if age >= max_age_seconds:
             return None
         entry = decode_entry(item.value, key)
         if entry is None:
             self._evict(key, Eviction.DAMAGED)
             return None
         self._items.move_to_end(key)
-        return entry
+        return Remembered(entry, age)
 
-    def put(self, entry: Entry, ttl_seconds: float) -> bool:
-        """Remember an entry, in place of an older one; False when it alone is larger than the bound."""
+    def put(self, entry: Entry, ttl_seconds: float, age_seconds: float = 0.0) -> bool:
+        """Remember an entry, in place of an older one; False when it alone is larger than the bound.
+
+        `age_seconds` is how old it is already.
+        """
         self._expire_oldest()
         self._remove(entry.key)
         lifetime = ttl_seconds * (1 - JITTER * self._jitter())
-        item = _Item(encode_entry(entry), self._clock(), lifetime)
+        item = _Item(encode_entry(entry), self._clock() - age_seconds, lifetime)
         if item.size > self._max_bytes:
             return False
         self._items[entry.key] = item
         self.bytes += item.size
         self._make_room()
         return True
+
+    def purge(self, meant: Callable[[str], bool]) -> int:
+        """Drop all entries whose keys are meant; how many there were."""
+        keys = [key for key in self._items if meant(key)]
+        for key in keys:
+            self._evict(key, Eviction.PURGED)
+        return len(keys)
 
     def _make_room(self) -> None:
         while self.bytes > self._max_bytes:

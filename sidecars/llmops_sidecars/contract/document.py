@@ -6,7 +6,7 @@ import hashlib
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from llmops_sidecars.contract.access import Access
 from llmops_sidecars.contract.engine import Engine
@@ -37,11 +37,31 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     queue_seconds: Annotated[float, Meta(gt=0)] = 30.0
 
 
+class SharedStore(Struct, frozen=True, forbid_unknown_fields=True):
+    """A Valkey or Redis that pods share answers through. All of its keys begin with `prefix`.
+
+    `password_file` is read at each log-in, `ca_file` vouches for the server instead of the system's authorities.
+    """
+
+    host: Annotated[str, Meta(min_length=1)]
+    prefix: Annotated[str, Meta(min_length=1)]
+    port: Annotated[int, Meta(ge=1, le=65535)] = 6379
+    tls: bool = False
+    user: str = "default"
+    database: Annotated[int, Meta(ge=0)] = 0
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
 class CacheSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the cache may keep: for how long, in seconds, and how much, in bytes. No time (0) switches it off."""
+    """What the cache may keep: for how long, in seconds, and how much, in bytes. No time (0) switches it off.
+
+    `shared` is asked for what this pod does not remember.
+    """
 
     ttl_seconds: Annotated[float, Meta(ge=0)] = 0.0
     max_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
+    shared: SharedStore | UnsetType = UNSET
 
 
 class Configuration(Struct, frozen=True, forbid_unknown_fields=True):

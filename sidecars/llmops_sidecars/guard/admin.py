@@ -1,4 +1,4 @@
-"""The administration port: health, metrics, which contract is in use, drain. Not for clients."""
+"""The administration port: health, metrics, which contract is in use, drain, purge. Not for clients."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any
 
 import msgspec
 
+from llmops_sidecars.guard.access.caller import partition_of
 from llmops_sidecars.guard.access.control import Access
 from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.guard.serving import Serving
-from llmops_sidecars.openai.errors import ApiError, method_not_allowed, not_ready, route_not_found
+from llmops_sidecars.openai.errors import ApiError, invalid_json, method_not_allowed, not_ready, route_not_found
 from llmops_sidecars.proxy.asgi import (
     ClientDisconnectedError,
     Receive,
     Scope,
     Send,
+    read_body,
     send_body,
     send_error,
     send_json,
@@ -35,6 +37,7 @@ FORBIDDEN = 403
 ASK_SECONDS = 2.0
 """How long the cache may take to answer such a question."""
 MOST_BYTES = 16 * 1024 * 1024
+MOST_PURGE_BYTES = 16 * 1024
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -64,6 +67,7 @@ class Admin:
             "/config": ("GET", self._config),
             "/drained": ("GET", self._drained),
             "/drain": ("POST", self._drain_from_here),
+            "/purge": ("POST", self._purge_from_here),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,14 +151,37 @@ class Admin:
 
     async def _drain_from_here(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """From this pod only: whoever could drain from outside could take the service down."""
-        if not _is_loopback(scope.get("client")):
-            raise ApiError(FORBIDDEN, "forbidden", "A drain can be asked for from inside the pod only.")
+        _require_loopback(scope, "A drain")
         self.start_drain()
         await send_body(send, OK, b"draining\n", [(b"content-type", b"text/plain")])
+
+    async def _purge_from_here(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """From this pod only, too. Its `tenant` is a name here, and a partition for the cache."""
+        _require_loopback(scope, "A purge")
+        body = await read_body(scope, receive, MOST_PURGE_BYTES)
+        try:
+            asked = msgspec.json.decode(body, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise invalid_json(str(error)) from error
+        if isinstance(tenant := asked.get("tenant"), str):
+            asked["tenant"] = partition_of(tenant)
+        try:
+            request = self._downstream.request("POST", "/purge", body=msgspec.json.encode(asked))
+            async with asyncio.timeout(ASK_SECONDS), request as response:
+                answer = await read_response(response, MOST_BYTES)
+        except (DownstreamError, TimeoutError) as error:
+            raise not_ready("the cache does not answer") from error
+        await send_json(send, response.status, answer)
 
     async def _ask(self, method: str, path: str) -> bytes:
         async with asyncio.timeout(ASK_SECONDS), self._downstream.request(method, path) as response:
             return await read_response(response, MOST_BYTES)
+
+
+def _require_loopback(scope: Scope, what: str) -> None:
+    """Raises ApiError for who asks from outside of the pod."""
+    if not _is_loopback(scope.get("client")):
+        raise ApiError(FORBIDDEN, "forbidden", f"{what} can be asked for from inside the pod only.")
 
 
 def _is_loopback(client: tuple[str, int] | None) -> bool:

@@ -14,7 +14,7 @@ from llmops_sidecars.guard.metrics import GuardMetrics
 from llmops_sidecars.guard.pipeline import Incoming, Work
 from llmops_sidecars.guard.preparation import Forwarded, Preparation, admitted
 from llmops_sidecars.guard.readiness import Readiness
-from llmops_sidecars.guard.record import HIT, Record
+from llmops_sidecars.guard.record import HITS, Record
 from llmops_sidecars.guard.reply import Reply
 from llmops_sidecars.guard.serving import Served
 from llmops_sidecars.guard.text import Judging
@@ -92,7 +92,7 @@ class Generation:
         """The engine has said something, unless the cache remembers it."""
         now = self._clock()
         record.token(now, self._metrics)
-        if record.cache != HIT:
+        if record.cache not in HITS:
             self._readiness.mark(now)
 
     async def _passed(self, record: Record, one: Forwarded) -> None:

@@ -34,6 +34,9 @@ LEAST_TOP_P = 1e-6
 """Stands for 0, which the API allows and engines do not: only the likeliest token."""
 
 
+CACHE_DIRECTIVES = frozenset({"no-store", "no-cache", "only-if-cached"})
+
+
 @dataclass(frozen=True)
 class Forwarded:
     """One request as it is forwarded; it prints without its body. `generation` is what the cache knows it by."""
@@ -140,10 +143,9 @@ def internal_headers(scope: Scope, served: Served, record: Record, generation: s
 
 def _cache_control(scope: Scope, record: Record) -> str:
     """What the caller asks for, as far as it is known here; a prompt in which something was found is not kept."""
-    if record.acted_on:
-        return "no-store"
     asked = {part.strip().lower() for part in (header(scope, b"cache-control") or "").split(",")}
-    return ", ".join(sorted(asked & {"no-store", "no-cache"}))
+    known = {part for part in asked if part in CACHE_DIRECTIVES or part.startswith("max-age=")}
+    return ", ".join(sorted(known | ({"no-store"} if record.acted_on else set())))
 
 
 def caller_of(user: str | None, record: Record) -> str:

@@ -49,6 +49,7 @@ OUTCOMES = frozenset(
         "missing_variable",
         "model_not_found",
         "not_ready",
+        "not_remembered",
         "permission_denied",
         "prompt_hidden",
         "prompt_not_found",
@@ -65,7 +66,7 @@ OUTCOMES = frozenset(
 AUDITED = ("request_id", "path", "revision", "prompt", "status", "outcome", "verdicts")
 """Fields of a line that are in an audit record, too."""
 
-HIT = "hit"
+HITS = frozenset({"hit", "hit-shared"})
 TOO_MANY, LEAST_ERROR = 429, 400
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CACHE_TIMING = re.compile(r"cache;dur=(\d{1,9}\.\d{1,3})")
@@ -98,6 +99,9 @@ class Record:
     ended: bool = False
     """Whether all of the answer has been given to the server: a client may leave then."""
     cache: str = ""
+    cache_key: str = ""
+    age: str = ""
+    """How old a remembered answer is, in seconds."""
     engine: str = ""
     """Which engine answered: the primary one or the fallback; nothing where the cache did."""
     usage: Usage = field(default_factory=Usage)
@@ -143,7 +147,8 @@ class Record:
     def answering(self, headers: Mapping[str, str], seconds: float) -> None:
         """The head of an answer has come from below, after so many seconds; it says what the cache did."""
         self.cache, self.engine = headers.get("x-llmops-cache", ""), headers.get("x-llmops-engine", "")
-        own = seconds if self.cache == HIT else min(_own_seconds(headers.get("server-timing", "")), seconds)
+        self.cache_key, self.age = headers.get("x-llmops-cache-key", ""), headers.get("age", "")
+        own = seconds if self.cache in HITS else min(_own_seconds(headers.get("server-timing", "")), seconds)
         self.cache_seconds += own
         self.upstream_seconds += seconds - own
 
@@ -154,6 +159,8 @@ class Record:
             "x-llmops-revision": self.revision,
             "x-llmops-prompt": self.prompt,
             "x-llmops-cache": self.cache,
+            "x-llmops-cache-key": self.cache_key,
+            "age": self.age,
             "x-llmops-engine": self.engine,
             "server-timing": self.timing(now),
         }

@@ -35,6 +35,7 @@ ERRORS = {
     500: "A bug; the log has it under the request's id.",
     502: "The engine broke off, or did not answer what was asked for.",
     503: "The engine, or a rule of the policy, is not available, or this server is ending.",
+    504: "`Cache-Control: only-if-cached`, and no remembered answer may be given.",
 }
 """What may come instead of an answer; all in one envelope."""
 

@@ -256,6 +256,12 @@ def draining() -> ApiError:
     return _unavailable("draining", "This server is shutting down; send the request again.")
 
 
+def not_remembered() -> ApiError:
+    """504: the request is to be answered without the engine (`only-if-cached`), and cannot be."""
+    message = "No remembered answer to this request may be given, and Cache-Control says only-if-cached."
+    return ApiError(504, "not_remembered", message, param="cache-control")
+
+
 def not_ready(reason: str) -> ApiError:
     """503: no contract is loaded; `reason` is for the person who looks at the pod."""
     return _unavailable("not_ready", f"This server is not ready: {reason}.")

@@ -57,6 +57,13 @@ def further(*urls: str) -> Document:
     return {"external": EXTERNAL["external"] | {"furtherUrls": list(urls)}}
 
 
+STORE = {"valkey": {"url": "valkey://valkey"}}
+
+
+def store(url: str, **change: Any) -> Document:
+    return repository(cache={"exact": {}, "shared": {"valkey": {"url": url, **change}}})
+
+
 def access(**change: Any) -> Document:
     return repository(access=change)
 
@@ -265,6 +272,17 @@ BAD: list[tuple[str, str, Document, str]] = [
     ("a body of nothing", "LLMDeployment", repository(limits={"bodyBytes": "1"}), "between 1Ki and 64Mi"),
     ("a body without end", "LLMDeployment", repository(limits={"bodyBytes": "1Gi"}), "between 1Ki and 64Mi"),
     ("a cache without room", "LLMDeployment", repository(cache={"maxBytes": "0"}), "between 1Mi and 64Gi"),
+    ("a store and nothing to keep", "LLMDeployment", repository(cache={"shared": STORE}), "shared needs exact"),
+    ("a store's password in the URL", "LLMDeployment", store("valkey://u:secret@valkey"), "url"),
+    ("a store that is no Valkey", "LLMDeployment", store("https://valkey"), "url"),
+    ("a store's port beyond all", "LLMDeployment", store("valkey://valkey:65536"), "url"),
+    ("a store's user without password", "LLMDeployment", store("valkey://u@valkey"), "needs credentialsSecretRef"),
+    (
+        "a store's authority without TLS",
+        "LLMDeployment",
+        store("redis://v", caSecretName="c"),
+        "valkeys:// or rediss://",
+    ),
     ("a cache without end", "LLMDeployment", repository(cache={"exact": {"ttl": "999h"}}), "between 1s and 720h"),
     ("more than all of the memory", "LLMDeployment", tensorrt(kvCacheFraction="1.5"), "share above 0"),
     ("none of the memory", "LLMDeployment", tensorrt(kvCacheFraction="0.0"), "share above 0"),

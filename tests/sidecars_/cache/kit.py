@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmops_sidecars.cache.app import CacheApp
-from llmops_sidecars.contract import CacheSettings, Configuration, Contract, TritonGrpcEngine, encode
+from llmops_sidecars.contract import (
+    CacheSettings,
+    Configuration,
+    Contract,
+    Policy,
+    SharedStore,
+    TritonGrpcEngine,
+    encode,
+)
 from llmops_sidecars.openai.answers import Chunk, ChunkChoice, Delta, Usage, decode_chunk, encode_answer
 from llmops_sidecars.openai.assembly import AssembledChoice, Assembly
 from llmops_sidecars.openai.errors import ApiError
@@ -35,9 +45,15 @@ HEADERS = {
 }
 
 
-def contract(ttl_seconds: float = 60.0, max_bytes: int = 1024 * 1024, revision: str = "one") -> Contract:
-    settings = CacheSettings(ttl_seconds, max_bytes)
-    return Contract("chat", TritonGrpcEngine("localhost:8001"), (Configuration(revision, cache=settings),))
+def contract(
+    ttl_seconds: float = 60.0,
+    max_bytes: int = 1024 * 1024,
+    revision: str = "one",
+    shared: SharedStore | UnsetType = UNSET,
+) -> Contract:
+    settings = CacheSettings(ttl_seconds, max_bytes, shared)
+    configuration = Configuration(revision, policy=Policy(name="strict", version="strict-1"), cache=settings)
+    return Contract("chat", TritonGrpcEngine("localhost:8001"), (configuration,))
 
 
 def chunk(
@@ -207,7 +223,7 @@ class Bench:
         self._file = folder / "contract.json"
         self.contract_file: ContractFile[None] = ContractFile(self._file, lambda _: None)
         self.write(encode(settings or contract()))
-        self.app = CacheApp(AppDownstream(self.engine), self.contract_file, clock=self.clock)
+        self.app = CacheApp(AppDownstream(self.engine), self.contract_file, clock=self.clock, wall=self.clock)
         self._client = AppDownstream(self.app)
 
     def write(self, document: bytes) -> None:
@@ -231,6 +247,10 @@ class Bench:
         async with self._client.request(method, path, fields, body) as response:
             return Answer(response.status, dict(response.headers), await read_response(response, 1 << 24))
 
+    async def purge(self, **names: Any) -> Any:
+        """What the cache says of a purge."""
+        return msgspec.json.decode((await self.call("POST", "/purge", body=msgspec.json.encode(names))).body)
+
     async def commit(self, request_id: str = "r1") -> bool:
         answer = await self.call("POST", "/commit", {"x-request-id": request_id})
         remembered = msgspec.json.decode(answer.body)["remembered"]
@@ -247,6 +267,19 @@ class Bench:
         text = (await self.call("GET", "/metrics")).body.decode()
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Keep up with the shared store for the time of a `with`, from when it can be used."""
+        working = asyncio.create_task(self.app.run())
+        try:
+            async with asyncio.timeout(5):
+                while not await self.metric("llmops_cache_shared_connections"):  # noqa: ASYNC110 - as below
+                    await asyncio.sleep(0.01)
+            yield
+        finally:
+            working.cancel()
+            await asyncio.wait({working})
 
     async def until_asked(self, outcome: str, times: int = 1) -> None:
         """Wait until so many requests have come to an outcome."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmops_sidecars.cache.key import NOT_IDENTITY, Scope, digest, may_remember, read_fields
+from llmops_sidecars.cache.key import NOT_IDENTITY, Scope, digest, key_of, may_remember, read_fields, tag
 
 SCOPE = Scope(tenant="a", revision="r1", policy="p@1", prompt="t@1", engine="triton")
 FIELDS: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
@@ -98,7 +98,7 @@ def test_null_is_as_good_as_missing() -> None:
 
 def test_the_key_is_stable_between_releases() -> None:
     """A deliberate change of the form changes FORM, and this."""
-    assert digest(SCOPE, FIELDS) == "287384e7833ce130de10e183097581bd941e1eb4cc969cf913b1dd269cf447c3"
+    assert digest(SCOPE, FIELDS) == "6eaf3161eea6ff4bbc63bb6c819da0cd8450fb1b94d8f6fc0915a919609b2696"
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,10 @@ def test_what_is_no_object_has_no_fields(body: bytes) -> None:
 )
 def test_what_may_be_remembered(fields: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 - a column
     assert may_remember(fields) is expected
+
+
+def test_a_key_says_by_hashes_what_it_can_be_purged_by() -> None:
+    scope = msgspec.structs.replace(SCOPE, policy_name="p")
+    parts = key_of(scope, FIELDS).split(".")
+    assert parts == [tag("a"), tag("r1"), tag("p"), tag("t"), digest(scope, FIELDS)]
+    assert not {"a", "r1", "p", "t"} & set(parts)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmops_sidecars.cache.entry import Entry, encode_entry
-from llmops_sidecars.cache.store import OVERHEAD_BYTES, Eviction, Store
+from llmops_sidecars.cache.store import OVERHEAD_BYTES, Eviction, Remembered, Store
 from tests.sidecars_.cache.kit import Clock
 
 
@@ -38,7 +38,7 @@ class Shelf:
 def test_an_entry_is_found_again() -> None:
     shelf = Shelf(10 * SIZE)
     shelf.put("a")
-    assert shelf.store.get("a", 10) == entry("a")
+    assert shelf.store.get("a", 10) == Remembered(entry("a"), 0.0)
     assert not shelf.has("b")
 
 
@@ -64,7 +64,7 @@ def test_a_newer_entry_takes_the_place_of_an_older_one() -> None:
     shelf.store.put(entry("a", "newer"), 10)
     found = shelf.store.get("a", 10)
     assert found is not None
-    assert found.text == "newer"
+    assert found.entry.text == "newer"
     assert len(shelf.store) == 1
     assert not shelf.evicted
 

@@ -5,11 +5,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from llmops_sidecars.contract import TenantLimits
+from llmops_sidecars.guard.access.caller import known
 from llmops_sidecars.guard.readiness import Readiness
 from llmops_sidecars.openai.errors import engine_unavailable
-from llmops_sidecars.proxy.asgi import Receive, Scope, Send, send_error
+from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body, send_error, send_json
 from llmops_sidecars.proxy.drain import Drain, Phase
 from llmops_sidecars.proxy.inprocess import AppDownstream
 from tests.sidecars_.guard.kit import WRITER, FakeCache, Guard, contract, guarded, question, said
@@ -207,3 +210,45 @@ async def test_only_this_pod_may_drain(tmp_path: Path, client: tuple[str, int] |
     await guard.app.admin(scope, receiving(), sent)
     assert sent.messages[0]["status"] == status
     assert (guard.app.drain.phase is Phase.DRAINING) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [(LOOPBACK, 200), (("10.0.0.5", 1), 403), (None, 403)],
+    ids=["loopback", "another pod", "unknown"],
+)
+async def test_only_this_pod_may_purge(tmp_path: Path, client: tuple[str, int] | None, status: int) -> None:
+    cache, sent = FakeCache(), Sent()
+    guard = guarded(tmp_path, cache)
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/purge", "headers": [], "client": client}
+    await guard.app.admin(scope, receiving({"type": "http.request", "body": b'{"all": true}'}), sent)
+    assert sent.messages[0]["status"] == status
+    assert ("/purge" in cache.order) == (status == 200)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"x" * 20_000], ids=["empty", "list", "not-utf8", "large"])
+async def test_a_purge_that_cannot_be_read_goes_no_further(tmp_path: Path, body: bytes) -> None:
+    cache = FakeCache()
+    answer = await call(guarded(tmp_path, cache).app.admin, "POST", "/purge", body=body)
+    assert answer.status in {400, 413}
+    assert "/purge" not in cache.order
+
+
+async def test_a_purge_without_a_cache_is_told(tmp_path: Path) -> None:
+    async def broken(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise ConnectionResetError
+
+    answer = await call(guarded(tmp_path, broken).app.admin, "POST", "/purge", body={"all": True})
+    assert (answer.status, answer.error["code"]) == (503, "not_ready")
+
+
+async def test_a_purge_names_a_tenant_as_the_cache_knows_it(tmp_path: Path) -> None:
+    asked = []
+
+    async def cache(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append((scope["path"], msgspec.json.decode(await read_body(scope, receive, 1000))))
+        await send_json(send, 200, b'{"removed":1,"shared":null}')
+
+    answer = await call(guarded(tmp_path, cache).app.admin, "POST", "/purge", body={"tenant": "a", "template": "t"})
+    assert answer.json == {"removed": 1, "shared": None}
+    assert asked == [("/purge", {"tenant": known("a", TenantLimits()).partition, "template": "t"})]

@@ -135,11 +135,29 @@ async def test_two_requests_with_one_id_are_two_generations(tmp_path: Path) -> N
     assert cache.commits == [headers["x-request-id"] for headers in cache.received]
 
 
-@pytest.mark.parametrize("asked", ["no-store", "no-cache", "No-Cache, max-age=0"])
-async def test_the_caller_may_keep_the_cache_out(tmp_path: Path, asked: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "passed"),
+    [
+        ("no-store", "no-store"),
+        ("No-Cache, max-age=0", "max-age=0, no-cache"),
+        ("only-if-cached , MAX-AGE=60", "max-age=60, only-if-cached"),
+        ("private, no-store, x=1", "no-store"),
+    ],
+)
+async def test_the_caller_may_say_what_the_cache_may_do(tmp_path: Path, asked: str, passed: str) -> None:
     cache = FakeCache(said("Hello"))
     await guarded(tmp_path, cache).ask(cache_control=asked)
-    assert cache.received[0]["cache-control"] == asked.partition(",")[0].lower()
+    assert cache.received[0]["cache-control"] == passed
+
+
+@pytest.mark.parametrize("outcome", ["hit", "hit-shared"])
+async def test_a_remembered_answer_tells_its_age_and_key(tmp_path: Path, outcome: str) -> None:
+    headers = [(b"x-llmops-cache", outcome.encode()), (b"x-llmops-cache-key", b"abc"), (b"age", b"7")]
+    cache = FakeCache(said("Hello"), headers=headers)
+    answer = await guarded(tmp_path, cache).ask()
+    told = [answer.headers[name] for name in ("x-llmops-cache", "x-llmops-cache-key", "age")]
+    assert told == [outcome, "abc", "7"]
+    assert cache.commits == []
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -84,6 +84,18 @@ async def test_the_second_of_two_questions_is_remembered(running: Sidecars) -> N
     assert outcomes == ["miss", "hit"]
 
 
+async def test_the_purge_command_makes_it_forget(running: Sidecars, capsys: pytest.CaptureFixture[str]) -> None:
+    port = f"--admin-port={running.admin_port}"
+    question = "What is to be forgotten?"
+    await ask(running, question)
+    assert await asyncio.to_thread(main, ["purge", "--revision=nobody", port]) == 0
+    assert "purged: 0 answers here; this pod alone" in capsys.readouterr().out
+    assert await asyncio.to_thread(main, ["purge", "--all", port]) == 0
+    assert "purged: 0" not in capsys.readouterr().out
+    assert await asyncio.to_thread(main, ["purge", port]) == 1
+    assert "Name what to purge" in capsys.readouterr().err
+
+
 async def test_a_changed_contract_is_obeyed_without_a_restart(running: Sidecars) -> None:
     assert await ask(running, "to jane@example.com") == "to [EMAIL]"
     policy = Policy("strict", "p2", input=(PiiRule(action=Action.BLOCK),))
@@ -204,6 +216,11 @@ def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
         main(arguments)
     assert ended.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_a_purge_of_nobody_fails_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", "--all", f"--admin-port={free_port()}"]) == 1
+    assert "does not answer" in capsys.readouterr().err
 
 
 def test_a_drain_of_nobody_fails_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,8 +32,12 @@ class Caller:
 
 def known(tenant: str, limits: TenantLimits, claims: Mapping[str, Any] | None = None) -> Caller:
     """A caller who is known: all callers of a tenant share their answers, and no two tenants do."""
-    partition = hashlib.sha256(f"tenant {tenant}".encode()).hexdigest()[:32]
-    return Caller(tenant, partition, limits, claims or {})
+    return Caller(tenant, partition_of(tenant), limits, claims or {})
+
+
+def partition_of(tenant: str) -> str:
+    """With whom the callers of a tenant share remembered answers."""
+    return hashlib.sha256(f"tenant {tenant}".encode()).hexdigest()[:32]
 
 
 def anonymous(credential: str | None, limits: TenantLimits) -> Caller:
