@@ -6,14 +6,18 @@ import re
 import string
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from llmops_sidecars.guard.rules.scan import beyond_ascii, once, replaced
 
 WHITE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
+SPACE = ord(" ")
 SIGMA = "\N{GREEK CAPITAL LETTER SIGMA}"
 """The one letter whose small form depends on what stands beside it."""
 
-_SPACES = re.compile("  +")
+_SPACES = re.compile(r"\s\s+")
 _SMALL = bytes.maketrans(
     (string.ascii_uppercase + WHITE).encode(), (string.ascii_lowercase + " " * len(WHITE)).encode()
 )
@@ -21,16 +25,31 @@ _SMALL = bytes.maketrans(
 
 @dataclass(frozen=True)
 class Normal:
-    """A text as it is compared; it prints without it. `runs`: where rows of spaces ended, and how many are left out."""
+    """A text as it is compared, and as it is; it prints without both."""
 
     text: str = field(repr=False)
-    runs: tuple[int, ...] = ()
-    left_out: tuple[int, ...] = ()
+    of: str = field(repr=False)
 
     def place(self, index: int) -> int:
         """Where a character stands in the text itself."""
-        run = bisect_right(self.runs, index)
-        return index + (self.left_out[run - 1] if run else 0)
+        if len(self.text) == len(self.of):
+            return index
+        runs, left_out = self._rows
+        run = bisect_right(runs, index)
+        return index + (left_out[run - 1] if run else 0)
+
+    @cached_property
+    def _rows(self) -> tuple[list[int], list[int]]:
+        """Where rows of spaces end in `text`, and how many characters are left out up to there."""
+        runs: list[int] = []
+        left_out: list[int] = []
+        surplus = 0
+        for found in _SPACES.finditer(self.of):
+            start, end = found.span()
+            runs.append(start + 1 - surplus)
+            surplus += end - start - 1
+            left_out.append(surplus)
+        return runs, left_out
 
 
 def normal(text: str) -> Normal:
@@ -40,7 +59,7 @@ def normal(text: str) -> Normal:
 
 def _normal(text: str) -> Normal:
     small = _small(text)
-    return _collapsed(small) if "  " in small else Normal(small)
+    return Normal(_collapsed(small) if "  " in small else small, text)
 
 
 def _small(text: str) -> str:
@@ -63,17 +82,9 @@ def _small_letter(one: str) -> str:
     return small if len(small) == 1 else one
 
 
-def _collapsed(text: str) -> Normal:
+def _collapsed(text: str) -> str:
     """Each row of spaces as one."""
-    pieces: list[str] = []
-    runs: list[int] = []
-    left_out: list[int] = []
-    place = surplus = 0
-    for found in _SPACES.finditer(text):
-        start, end = found.span()
-        pieces.append(text[place : start + 1])
-        runs.append(start + 1 - surplus)
-        surplus += end - start - 1
-        left_out.append(surplus)
-        place = end
-    return Normal("".join([*pieces, text[place:]]), tuple(runs), tuple(left_out))
+    codes = np.frombuffer(text.encode(), np.uint8)
+    spaces = codes == SPACE
+    surplus = spaces[1:] & spaces[:-1]
+    return codes[np.concatenate(([True], ~surplus))].tobytes().decode()

@@ -14,6 +14,8 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from operator import itemgetter
 
 from llmops_sidecars.contract import Action, HarmCategory, HarmRule
 from llmops_sidecars.guard.rules.finding import Check, Finding
@@ -62,31 +64,32 @@ def make(rule: HarmRule) -> Check:
 
 
 def scored(text: str, categories: Iterable[HarmCategory]) -> list[Scored]:
-    """Where something harms, how, and how much."""
+    """Where something harms by the lexicon, how, and how much."""
     said, known, wanted = Said(text), lexicon(), frozenset(categories)
     sharp = [hit for hit in said.hits(known.sharp) if HARMLESS not in hit.concepts]
-    if not sharp:
-        return []
-    common = [hit for begin, stop in _around(said, sharp) for hit in said.hits(known.common, begin, stop)]
-    frames = [hit for hit in common if not known.frames.keys().isdisjoint(hit.concepts)]
-    hits = sorted([*common, *sharp], key=lambda hit: (hit.start, hit.end))
     return [
-        (said.place(start), said.place(end - 1) + 1, one.category, one.score * _factor(said, frames, start, end, one))
-        for sentence in said.sentences(hits, sharp)
-        for one in _possible(sentence, wanted)
-        for start, end in _runs(sentence, one)
+        (said.place(start), said.place(end - 1) + 1, one.category, one.score * factor)
+        for begin, stop, hits in said.sentences(sharp)
+        for start, end, one, factor in _harming(said, begin, stop, hits, wanted)
     ]
 
 
-def _around(said: Said, sharp: list[Hit]) -> list[tuple[int, int]]:
-    """The sentences with sharp words, and those before them that may have frames for them: all others say nothing."""
-    regions: list[tuple[int, int]] = []
-    for begin, stop in dict.fromkeys(said.sentence(hit.start) for hit in sharp):
-        first, _ = said.sentence(max(begin - BEFORE, 0))
-        if regions and first < regions[-1][1]:
-            first, _ = regions.pop()
-        regions.append((first, stop))
-    return regions
+def _harming(
+    said: Said, begin: int, stop: int, sharp: list[Hit], wanted: frozenset[HarmCategory]
+) -> Iterator[tuple[int, int, Combination, float]]:
+    """What harms in a sentence, and what its surroundings make of it; those are looked at only then."""
+    hits = sorted([*said.common(lexicon().common, begin, stop), *sharp], key=itemgetter(0, 1))
+    possible = _possible(frozenset(concept for hit in hits for concept in hit.concepts))
+    runs = [(run, one) for one in possible if one.category in wanted for run in _runs(hits, one)]
+    frames = _frames(said, begin, stop) if runs else []
+    yield from ((start, end, one, _factor(frames, start, end, begin, one)) for (start, end), one in runs)
+
+
+def _frames(said: Said, begin: int, stop: int) -> list[Hit]:
+    """Words of a sentence and shortly before it that are frames, in order."""
+    first, _ = said.sentence(max(begin - BEFORE, 0))
+    frames = lexicon().frames.keys()
+    return [hit for hit in said.common(lexicon().common, first, stop) if not frames.isdisjoint(hit.concepts)]
 
 
 def unfinished(text: str) -> int:
@@ -112,12 +115,12 @@ def _begun(text: str) -> int:
     return next(begun, len(text))
 
 
-def _possible(hits: list[Hit], wanted: frozenset[HarmCategory]) -> list[Combination]:
+@lru_cache(1024)
+def _possible(said: frozenset[str]) -> tuple[Combination, ...]:
     """The combinations of which a sentence has all concepts."""
-    said = frozenset(concept for hit in hits for concept in hit.concepts)
     known = lexicon().by_sharp
-    maybe = (one for concept in said & known.keys() for one in known[concept])
-    return [one for one in maybe if one.category in wanted and said.issuperset(one.concepts)]
+    maybe = (one for concept in sorted(said & known.keys()) for one in known[concept])
+    return tuple(one for one in maybe if said.issuperset(one.concepts))
 
 
 def _runs(hits: list[Hit], one: Combination) -> Iterator[tuple[int, int]]:
@@ -138,12 +141,9 @@ def _runs(hits: list[Hit], one: Combination) -> Iterator[tuple[int, int]]:
             begun = []
 
 
-def _factor(said: Said, frames: list[Hit], start: int, end: int, one: Combination) -> float:
-    """What the surroundings make of a score."""
-    begin, stop = said.sentence(start)
-    near = frames[
-        bisect_left(frames, start - BEFORE, key=_start) : bisect_left(frames, min(end + AFTER, stop), key=_start)
-    ]
+def _factor(frames: list[Hit], start: int, end: int, begin: int, one: Combination) -> float:
+    """What the surroundings make of a score; `begin`: where the sentence does."""
+    near = frames[bisect_left(frames, start - BEFORE, key=_start) : bisect_left(frames, end + AFTER, key=_start)]
     around = {concept for hit in near for concept in hit.concepts if hit.start >= begin or concept in SETTING}
     factors = sorted(lexicon().frames[frame][one.category] for frame in around if frame in lexicon().frames)
     return math.prod(factors[:MOST_FRAMES])

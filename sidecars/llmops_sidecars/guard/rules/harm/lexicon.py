@@ -55,12 +55,20 @@ class Words:
         return place < len(self._sorted) and self._sorted[place].startswith(text)
 
     def found(self, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-        """Start, end and concepts of all that are words of a text, or begin one; they may overlap."""
-        for index, start, end in self._search.find_matches_as_indexes(text, overlapping=True):
-            if start == 0 or not text[start - 1].isalnum():
-                concepts, is_stem = self._entries[index]
-                if is_stem or end == len(text) or not text[end].isalnum():
-                    yield start, end, concepts
+        """Start, end and concepts of all that are words of a text, or begin one, in order; they may overlap.
+
+        Of those that begin together the longest comes first.
+        """
+        begun = [
+            (start, -end, index)
+            for index, start, end in self._search.find_matches_as_indexes(text, overlapping=True)
+            if not start or not text[start - 1].isalnum()
+        ]
+        begun.sort()
+        for start, end, index in begun:
+            concepts, is_stem = self._entries[index]
+            if is_stem or -end == len(text) or not text[-end].isalnum():
+                yield start, -end, concepts
 
 
 @dataclass(frozen=True)
@@ -98,19 +106,20 @@ COMMON = frozenset(
 @cache
 def lexicon() -> Lexicon:
     """Read the files that ship with this package."""
-    entries: dict[str, tuple[str, ...]] = {}
-    for concept, said in _entries():
-        entries[said] = (*entries.get(said, ()), concept)
+    known: dict[str, tuple[str, ...]] = {}
+    for concept, said in entries():
+        known[said] = (*known.get(said, ()), concept)
     combinations, frames = tuple(_combinations()), dict(_frames())
     parts: tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]] = ({}, {})
-    for said, concepts in entries.items():
+    for said, concepts in known.items():
         for one in concepts:
             part = parts[one in COMMON or one in frames]
             part[said] = (*part.get(said, ()), one)
     return Lexicon(Words(parts[0]), Words(parts[1]), combinations, frames)
 
 
-def _entries() -> Iterator[tuple[str, str]]:
+def entries() -> Iterator[tuple[str, str]]:
+    """Concepts and what is said for them, in the order of the file."""
     concept = ""
     for line in _lines("lexicon.txt"):
         if line.startswith("= "):

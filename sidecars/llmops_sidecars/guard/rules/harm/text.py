@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
 
 from llmops_sidecars.guard.rules.harm.lexicon import HARMLESS, Words
 from llmops_sidecars.guard.rules.normal import normal
@@ -12,16 +16,11 @@ from llmops_sidecars.guard.rules.scan import replaced
 
 APOSTROPHES = dict.fromkeys("\u2019\u02bc\u2032", "'")
 
-ASCII_ENDS = (". ", "! ", "? ", "; ")
-ENDS = (*ASCII_ENDS, "\u3002", "\uff01", "\uff1f")
-"""What ends a sentence with its first character."""
-
-NEAR = 256
-"""Characters in which an end is looked for first; then in twice as many, and so on."""
+ENDS, ENDS_BEFORE_SPACE = "\u3002\uff01\uff1f", ".!?;"
+"""What ends a sentence."""
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """A word or phrase of the lexicon at its place."""
 
     start: int
@@ -37,7 +36,7 @@ class Said:
         self._normal = normal(text)
         small = self._normal.text
         self.text = small if small.isascii() else replaced(small, APOSTROPHES)
-        self._sentence = (0, 0)
+        self._common: dict[int, list[Hit]] = {}
 
     def place(self, index: int) -> int:
         """Where a place of this text is in the text that it was made of."""
@@ -50,52 +49,58 @@ class Said:
         `stop` are ends of sentences.
         """
         kept: list[Hit] = []
-        found = words.found(self.text[begin:stop])
-        for first, last, concepts in sorted(found, key=lambda one: (one[0], -one[1])):
-            start, end = begin + first, begin + last
-            if not kept or start >= kept[-1].end:
-                kept.append(Hit(start, end, concepts))
-            elif HARMLESS in concepts and end > kept[-1].end:
-                kept[-1] = Hit(start, end, concepts)
+        reached = 0
+        for start, end, concepts in words.found(self.text[begin:stop]):
+            if start >= reached:
+                kept.append(Hit(begin + start, begin + end, concepts))
+            elif HARMLESS in concepts and end > reached:
+                kept[-1] = Hit(begin + start, begin + end, concepts)
+            else:
+                continue
+            reached = end
         return kept
 
     def sentence(self, index: int) -> tuple[int, int]:
         """Where the sentence around a place begins and ends."""
-        begin, end = self._sentence
-        if not begin <= index < end:
-            self._sentence = begin, end = _end_before(self.text, index), _end_after(self.text, index)
-        return begin, end
+        before = bisect_right(self._ends, index)
+        begin = self._ends[before - 1] if before else 0
+        return begin, self._ends[before] if before < len(self._ends) else len(self.text)
 
-    def sentences(self, hits: list[Hit], sharp: list[Hit]) -> Iterator[list[Hit]]:
-        """The words, in order, of each sentence that has a sharp one."""
-        for begin, end in dict.fromkeys(self.sentence(hit.start) for hit in sharp):
-            yield hits[bisect_left(hits, begin, key=_start) : bisect_left(hits, end, key=_start)]
+    def sentences(self, hits: list[Hit]) -> Iterator[tuple[int, int, list[Hit]]]:
+        """Each sentence that has any of these, which are in order: where it begins and ends, and those in it."""
+        for (begin, end), found in groupby(hits, key=lambda hit: self.sentence(hit.start)):
+            yield begin, end, list(found)
+
+    def common(self, words: Words, begin: int, stop: int) -> list[Hit]:
+        """Words in the sentences from one end to another, each of which is searched once."""
+        found: list[Hit] = []
+        while begin < stop:
+            _, end = self.sentence(begin)
+            if begin not in self._common:
+                self._common[begin] = self.hits(words, begin, end)
+            found += self._common[begin]
+            begin = end
+        return found
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        codes = np.frombuffer(self.text.encode("utf-16-le", "surrogatepass"), np.uint16)
+        if len(codes) != len(self.text):
+            encoded = self.text.encode("utf-32-le", "surrogatepass")
+            codes = np.minimum(np.frombuffer(encoded, np.uint32), len(_KINDS) - 1).astype(np.uint16)
+        kinds = _KINDS[codes]
+        places = np.flatnonzero(kinds > SPACE_BEHIND)
+        marks, behind = kinds[places], kinds[np.minimum(places + 1, len(kinds) - 1)]
+        ends: list[int] = (
+            places[(marks == END) | ((marks == END_BEFORE_SPACE) & (behind == SPACE_BEHIND))] + 1
+        ).tolist()
+        return ends
 
 
-def _ends(text: str) -> tuple[str, ...]:
-    return ASCII_ENDS if text.isascii() else ENDS
+SPACE_BEHIND, END_BEFORE_SPACE, END = 1, 2, 3
+"""What a character is: a space, what ends a sentence before one, what always ends it; 0 for others."""
 
-
-def _end_before(text: str, index: int) -> int:
-    """The last end up to a place; 0 when there is none."""
-    reach = NEAR
-    while True:
-        first = max(index - reach, 0)
-        end = max([text.rfind(mark, max(first - 1, 0), index + len(mark) - 1) for mark in _ends(text)]) + 1
-        if end or not first:
-            return end
-        reach *= 2
-
-
-def _end_after(text: str, index: int) -> int:
-    """The first end behind a place; the text's when there is none."""
-    reach = NEAR
-    while True:
-        found = [place + 1 for mark in _ends(text) if (place := text.find(mark, index, index + reach)) >= 0]
-        if found or index + reach >= len(text):
-            return min(found, default=len(text))
-        reach *= 2
-
-
-def _start(hit: Hit) -> int:
-    return hit.start
+_KINDS = np.zeros(0x10000, np.uint8)
+_KINDS[[ord(mark) for mark in ENDS]] = END
+_KINDS[[ord(mark) for mark in ENDS_BEFORE_SPACE]] = END_BEFORE_SPACE
+_KINDS[ord(" ")] = SPACE_BEHIND
