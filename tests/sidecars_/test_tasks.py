@@ -19,6 +19,8 @@ STARTERS = frozenset({"create_task", "ensure_future"})
 BOUNDS = {
     "__main__.py:_serve": "one a process, cancelled at its end",
     "cache/flight.py:run": "held by its flight; as many as generations, which the engine's slots bound",
+    "cache/shared/sharing.py:run": "held here and cancelled when another store is named; one at a time",
+    "cache/shared/store.py:run": "a group of three, as long as the store is in use",
     "engine/choices.py:_together": "held here and cancelled at the end; as many as choices, 4 at most",
     "engine/current.py:_close_if_idle": "held in a set; one a change of the engine",
     "engine/lingering.py:_start": "held in a set; two a generation, the second for STOPS seconds",
