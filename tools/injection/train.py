@@ -291,6 +291,7 @@ MADE_FROM = (
     "lexicon.txt",
     "lexicon.py",
     "fold.py",
+    "letters.py",
     "words.py",
     "tokens.py",
     "net.py",

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmops_sidecars.guard.rules.injection.fold import GONE, fold
-from llmops_sidecars.guard.rules.injection.words import TOKEN
+from llmops_sidecars.guard.rules.injection.letters import TOKEN
 from tools.injection.texts import FAMILY
 
 FILE = Path(__file__).parent / "vectors.npz"

@@ -11,9 +11,10 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from llmops_sidecars.guard.rules.injection.letters import LINE
 from llmops_sidecars.guard.rules.injection.lexicon import Lexicon, lexicon
 from llmops_sidecars.guard.rules.injection.segments import ENDS
-from llmops_sidecars.guard.rules.injection.words import LINE, Words
+from llmops_sidecars.guard.rules.injection.words import Words
 
 BITS = 19
 """The hashed space has 2 to the power of this many places."""

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 
 from llmops_sidecars.guard.rules.injection.fold import fold
+from llmops_sidecars.guard.rules.injection.letters import TOKEN
 
 SHORTEST_STEM = 3
 LONGEST_PHRASE = 6
@@ -105,8 +106,6 @@ def _entries() -> Iterator[tuple[str, str]]:
 
 def _parts(entry: str) -> list[str]:
     """The words of an entry in their folded form, as a text's words are made."""
-    from llmops_sidecars.guard.rules.injection.words import TOKEN
-
     stem = entry.endswith("*")
     parts = [found[0] for found in TOKEN.finditer(fold(entry.rstrip("*").replace("_", " ")))]
     if stem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmops_sidecars.guard.rules.injection.words import LINE
+from llmops_sidecars.guard.rules.injection.letters import LINE
 
 ENDS = frozenset(".!?。！？؟।…;") | {LINE, "!!", "!!!", "??", "...", "?!"}
 """Signs that end a sentence."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmops_sidecars.guard.rules.injection.fold import GONE, LEET, fold
+from llmops_sidecars.guard.rules.injection.letters import IDEOGRAPHS, MARKS
 from llmops_sidecars.guard.rules.injection.segments import ENDS
-from llmops_sidecars.guard.rules.injection.words import IDEOGRAPHS, MARKS
 
 Rows = NDArray[np.int32]
 Places = NDArray[np.int64]
