@@ -36,8 +36,11 @@ def start(kube: Kube, namespace: str, image: str, name: str, port: int = 80) -> 
 
 
 def stop(kube: Kube, namespace: str, name: str) -> None:
-    """End the program at once; its Service stays, with nobody behind it."""
-    kube.delete("Pod", name, namespace, grace_seconds=0)
+    """End the program; its Service stays, with nobody behind it.
+
+    Without a time of grace the pod would be gone from the API server before its process is.
+    """
+    kube.delete("Pod", name, namespace, grace_seconds=1)
     until(f"{name} is gone", lambda: kube.get("Pod", name, namespace) is None, 30)
 
 
