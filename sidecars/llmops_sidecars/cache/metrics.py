@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from prometheus_client import Counter, Gauge
 
-from llmops_sidecars.proxy.metrics import Series, new_registry
+from llmops_sidecars.proxy.metrics import counted, new_registry
 
 
 class Outcome(StrEnum):
@@ -25,13 +25,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = new_registry()
-        self.lookups = Series(
-            Counter(
-                "llmops_cache_lookups",
-                "Requests by what the cache did.",
-                ["revision", "outcome"],
-                registry=self.registry,
-            )
+        self.lookups = counted(
+            "llmops_cache_lookups", "Requests by what the cache did.", ["revision", "outcome"], self.registry
         )
         self.admissions = Counter(
             "llmops_cache_admissions", "Answers remembered after they passed the guard.", registry=self.registry

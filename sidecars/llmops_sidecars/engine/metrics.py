@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from llmops_sidecars.openai.errors import ApiError
 from llmops_sidecars.proxy.asgi import ClientDisconnectedError
-from llmops_sidecars.proxy.metrics import FIRST_TOKEN_SECONDS, INTER_TOKEN_SECONDS, Series
+from llmops_sidecars.proxy.metrics import FIRST_TOKEN_SECONDS, INTER_TOKEN_SECONDS, counted
 
 
 class Outcome(StrEnum):
@@ -29,9 +29,7 @@ class EngineMetrics:
     """The metrics in one registry, and when the engine last gave a sign of life."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Series(
-            Counter("llmops_engine_requests", "Generations by how they ended", ["outcome"], registry=registry)
-        )
+        self._requests = counted("llmops_engine_requests", "Generations by how they ended", ["outcome"], registry)
         self._first_token = Histogram(
             "llmops_engine_first_token_seconds",
             "From sending a request to its first token",

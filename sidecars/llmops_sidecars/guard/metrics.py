@@ -11,8 +11,9 @@ from llmops_sidecars.proxy.metrics import (
     INTER_TOKEN_SECONDS,
     OVERHEAD_SECONDS,
     REQUEST_SECONDS,
-    Series,
+    counted,
     new_registry,
+    timed,
 )
 
 
@@ -22,95 +23,51 @@ class GuardMetrics:
     def __init__(self) -> None:
         """Start at nothing."""
         self.registry = registry = new_registry("llmops_guard")
-        self.requests = Series(
-            Counter("llmops_requests", "Requests by outcome.", ["revision", "outcome"], registry=registry)
+        self.requests = counted("llmops_requests", "Requests by outcome.", ["revision", "outcome"], registry)
+        self.seconds = timed("llmops_request_seconds", "Whole requests.", ["revision"], REQUEST_SECONDS, registry)
+        self.first_token = timed(
+            "llmops_first_token_seconds", "To the first token.", ["revision"], FIRST_TOKEN_SECONDS, registry
         )
-        self.seconds = Series(
-            Histogram(
-                "llmops_request_seconds", "Whole requests.", ["revision"], buckets=REQUEST_SECONDS, registry=registry
-            )
-        )
-        self.first_token = Series(
-            Histogram(
-                "llmops_first_token_seconds",
-                "To the first token.",
-                ["revision"],
-                buckets=FIRST_TOKEN_SECONDS,
-                registry=registry,
-            )
-        )
-        self.inter_token = Series(
-            Histogram(
-                "llmops_inter_token_seconds",
-                "Between tokens.",
-                ["revision"],
-                buckets=INTER_TOKEN_SECONDS,
-                registry=registry,
-            )
+        self.inter_token = timed(
+            "llmops_inter_token_seconds", "Between tokens.", ["revision"], INTER_TOKEN_SECONDS, registry
         )
         self.queue = Histogram(
             "llmops_queue_seconds", "Waiting for a slot.", buckets=REQUEST_SECONDS, registry=registry
         )
-        self.check = Series(
-            Histogram(
-                "llmops_guard_check_seconds",
-                "Checking a prompt.",
-                ["revision"],
-                buckets=OVERHEAD_SECONDS,
-                registry=registry,
-            )
-        )
-        self.waited = Series(
-            Histogram(
-                "llmops_guard_rule_seconds",
-                "Waiting for a rule that asks somebody or works in a thread.",
-                ["revision", "rule"],
-                buckets=OVERHEAD_SECONDS,
-                registry=registry,
-            )
+        self.check = timed("llmops_guard_check_seconds", "Checking a prompt.", ["revision"], OVERHEAD_SECONDS, registry)
+        self.waited = timed(
+            "llmops_guard_rule_seconds",
+            "Waiting for a rule that asks somebody or works in a thread.",
+            ["revision", "rule"],
+            OVERHEAD_SECONDS,
+            registry,
         )
         self.in_flight = Gauge("llmops_requests_in_flight", "Requests that hold a slot.", registry=registry)
         self.queued = Gauge("llmops_requests_queued", "Requests that wait for a slot.", registry=registry)
-        self.tokens = Series(
-            Counter("llmops_tokens", "Tokens, as the engine counts them.", ["revision", "direction"], registry=registry)
+        self.tokens = counted(
+            "llmops_tokens", "Tokens, as the engine counts them.", ["revision", "direction"], registry
         )
-        self.verdicts = Series(
-            Counter(
-                "llmops_guard_verdicts", "Findings.", ["revision", "rule", "direction", "action"], registry=registry
-            )
+        self.verdicts = counted(
+            "llmops_guard_verdicts", "Findings.", ["revision", "rule", "direction", "action"], registry
         )
-        self.errors = Series(
-            Counter(
-                "llmops_guard_errors",
-                "Checks that could not run.",
-                ["revision", "rule", "direction"],
-                registry=registry,
-            )
+        self.errors = counted(
+            "llmops_guard_errors", "Checks that could not run.", ["revision", "rule", "direction"], registry
         )
-        self.cache = Series(
-            Counter("llmops_answers", "Answers by what the cache did.", ["revision", "cache"], registry=registry)
+        self.cache = counted("llmops_answers", "Answers by what the cache did.", ["revision", "cache"], registry)
+        self.prompts = counted(
+            "llmops_prompts", "Requests by template and its version.", ["prompt", "version", "outcome"], registry
         )
-        self.prompts = Series(
-            Counter(
-                "llmops_prompts",
-                "Requests by template and its version.",
-                ["prompt", "version", "outcome"],
-                registry=registry,
-            )
+        self.tenant_requests = counted(
+            "llmops_tenant_requests", "Requests of known tenants.", ["tenant", "result"], registry
         )
-        self.tenant_requests = Series(
-            Counter("llmops_tenant_requests", "Requests of known tenants.", ["tenant", "result"], registry=registry)
+        self.tenant_tokens = counted(
+            "llmops_tenant_tokens", "Tokens of known tenants.", ["tenant", "direction"], registry
         )
-        self.tenant_tokens = Series(
-            Counter("llmops_tenant_tokens", "Tokens of known tenants.", ["tenant", "direction"], registry=registry)
-        )
-        self.refused_connections = Series(
-            Counter(
-                "llmops_connections_refused",
-                "Connections that were refused before there was a request, by the error's code.",
-                ["code"],
-                registry=registry,
-            )
+        self.refused_connections = counted(
+            "llmops_connections_refused",
+            "Connections that were refused before there was a request, by the error's code.",
+            ["code"],
+            registry,
         )
         self.access_problems = Gauge(
             "llmops_access_problem", "1 while a part of access is not as it should be.", ["part"], registry=registry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Generic, TypeVar
 
@@ -41,6 +41,18 @@ class Series(Generic[Family]):
     def __init__(self, family: Family) -> None:
         self.labels: Callable[..., Family] = cache(family.labels)
         """The series with these labels, in the family's order."""
+
+
+def counted(name: str, description: str, labels: Sequence[str], registry: CollectorRegistry) -> Series[Counter]:
+    """The series of a new counter."""
+    return Series(Counter(name, description, labels, registry=registry))
+
+
+def timed(
+    name: str, description: str, labels: Sequence[str], buckets: Sequence[float], registry: CollectorRegistry
+) -> Series[Histogram]:
+    """The series of a new histogram of seconds."""
+    return Series(Histogram(name, description, labels, buckets=buckets, registry=registry))
 
 
 def new_registry(process: str | None = None) -> CollectorRegistry:
