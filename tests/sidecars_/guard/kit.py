@@ -137,6 +137,38 @@ class FakeCache:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+TALK = "talk"
+EVENT = WRITER.text("word " * 400)
+
+
+@dataclass
+class Talker:
+    """A cache at the wire: talks without an end to those who ask it to, and says a word to others."""
+
+    sent: list[int] = field(default_factory=list)
+    """Bytes of each endless answer."""
+    left: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(scope, receive, 1 << 20)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-llmops-cache", b"bypass")]})
+        if TALK.encode() not in body:
+            await send({"type": "http.response.body", "body": b"".join(said("Hello")), "more_body": False})
+            return
+        try:
+            await until_disconnect(receive, self._talk(send))
+        finally:
+            self.left += 1
+
+    async def _talk(self, send: Send) -> None:
+        place = len(self.sent)
+        self.sent.append(0)
+        while True:
+            await send({"type": "http.response.body", "body": EVENT, "more_body": True})
+            self.sent[place] += len(EVENT)
+            await asyncio.sleep(0)  # others have a turn, where all share one loop
+
+
 def _vectors(asked: dict[str, Any]) -> bytes:
     """A vector of two numbers for each input, in the form that was asked for: its place, and a half."""
     vectors = [(float(place), 0.5) for place, _ in enumerate(asked["input"])]

@@ -13,14 +13,12 @@ import msgspec
 import pytest
 import uvloop
 
-from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body, until_disconnect
 from llmops_sidecars.proxy.client import SocketDownstream
 from llmops_sidecars.proxy.server import Listener, listener
-from tests.sidecars_.guard.kit import CHAT, SECRET, WRITER, Guard, contract, question, said
+from tests.sidecars_.guard.kit import CHAT, SECRET, TALK, Guard, Talker, contract, question
 from tests.support.asgi import eventually
 
 REQUESTS = 5
-ENDLESS = "endless"
 ASKED: dict[str, bytes] = {
     "whole": msgspec.json.encode(question()),
     "streamed": msgspec.json.encode(question(stream=True)),
@@ -29,32 +27,9 @@ ASKED: dict[str, bytes] = {
     "responses": msgspec.json.encode({"model": "chat", "input": "Hello", "stream": True}),
     "blocked": msgspec.json.encode(question(SECRET)),
     "wrong": b"{",
-    "left": msgspec.json.encode(question(ENDLESS, stream=True)),
+    "left": msgspec.json.encode(question(TALK, stream=True)),
 }
 PATHS = {"completions": "/v1/completions", "responses": "/v1/responses"}
-
-
-class Below:
-    """A cache at the wire: an answer without an end for those who ask for it."""
-
-    def __init__(self) -> None:
-        self.left = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(scope, receive, 1 << 20)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-llmops-cache", b"bypass")]})
-        if ENDLESS.encode() not in body:
-            await send({"type": "http.response.body", "body": b"".join(said("Hello")), "more_body": False})
-            return
-        try:
-            await until_disconnect(receive, self._talk(send))
-        finally:
-            self.left += 1
-
-    async def _talk(self, send: Send) -> None:
-        while True:
-            await send({"type": "http.response.body", "body": WRITER.text("word " * 20), "more_body": True})
-            await asyncio.sleep(0)
 
 
 @contextmanager
@@ -100,7 +75,7 @@ async def heard(made: Listener) -> AsyncIterator[Listener]:
 
 async def garbage(kind: str, directory: Path) -> list[Any]:
     """What some requests of a kind leave to the collector, in the guard and in its way down."""
-    below, downstream = Below(), SocketDownstream(str(directory / "below"))
+    below, downstream = Talker(), SocketDownstream(str(directory / "below"))
     guard = Guard(directory, downstream)
     guard.use(contract())
     async with heard(listener(below, socket=directory / "below")), heard(listener(guard.app, host="127.0.0.1")) as made:

@@ -8,52 +8,20 @@ import socket
 import statistics
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from llmops_sidecars.contract import Limits
-from llmops_sidecars.proxy.asgi import Receive, Scope, Send, read_body, until_disconnect
 from llmops_sidecars.proxy.connection import ConnectionLimits
 from llmops_sidecars.proxy.inprocess import AppDownstream
-from tests.sidecars_.guard.kit import CHAT, WRITER, Guard, contract, question, said
+from tests.sidecars_.guard.kit import CHAT, TALK, Guard, Talker, contract, question
 from tests.support.asgi import eventually
 from tests.support.listening import Listening, listening
 
 MANY = 300
 MOST_BYTES = 300_000
 """Of an answer that nobody reads: what the kernel, the listener and the guard hold of it."""
-
-TALK = "talk"
-EVENT = WRITER.text("word " * 400)
-
-
-@dataclass
-class Talker:
-    """A cache at the wire: talks without an end to those who ask it to, and says a word to others."""
-
-    sent: list[int] = field(default_factory=list)
-    """Bytes of each endless answer."""
-    left: int = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(scope, receive, 1 << 20)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-llmops-cache", b"bypass")]})
-        if TALK.encode() not in body:
-            await send({"type": "http.response.body", "body": b"".join(said("Hello")), "more_body": False})
-            return
-        try:
-            await until_disconnect(receive, self._talk(send))
-        finally:
-            self.left += 1
-
-    async def _talk(self, send: Send) -> None:
-        place = len(self.sent)
-        self.sent.append(0)
-        while True:
-            await send({"type": "http.response.body", "body": EVENT, "more_body": True})
-            self.sent[place] += len(EVENT)
 
 
 @contextlib.asynccontextmanager
